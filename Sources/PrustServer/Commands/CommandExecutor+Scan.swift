@@ -1,0 +1,60 @@
+import PrustCore
+import PrustWire
+
+/// Commands that walk over the whole key space: they run on a disk thread.
+extension CommandExecutor {
+    /// Keys that one step may visit, whatever COUNT says.
+    private static let countMax: Int64 = 100_000
+
+    func scan(_ arguments: RequestArguments) -> Disposition {
+        guard let cursor = Self.cursor(arguments[1]) else {
+            return self.fail("ERR invalid cursor")
+        }
+        var request = ScanRequest(
+            cursor: cursor,
+            count: 10,
+            pattern: nil,
+            matchesType: true,
+            wall: self.wall
+        )
+        var index = 2
+        while index < arguments.count {
+            let option = arguments[index]
+            guard index + 1 < arguments.count else { return self.syntaxError() }
+            let next = arguments[index + 1]
+            if option.equals("count") {
+                guard let count = DecimalInteger.parse(next) else { return self.notAnInteger() }
+                guard count >= 1 else { return self.syntaxError() }
+                request.count = Int(min(count, Self.countMax))
+            } else if option.equals("match") {
+                request.pattern = next.equals("*") ? nil : Array(next)
+            } else if option.equals("type") {
+                request.matchesType = next.equals("string")
+            } else {
+                return self.syntaxError()
+            }
+            index += 2
+        }
+        self.deferred = .scan(request)
+        return .deferred
+    }
+
+    func dbsize() -> Disposition {
+        self.deferred = .databaseSize
+        return .deferred
+    }
+
+    /// Reads an unsigned number as Redis does with `strtoul`: digits only, at most 64 bits.
+    private static func cursor(_ bytes: UnsafeRawBufferPointer) -> UInt64? {
+        guard bytes.count > 0, bytes.count <= 20 else { return nil }
+        var value: UInt64 = 0
+        for byte in bytes {
+            guard (48...57).contains(byte) else { return nil }
+            let (scaled, didOverflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, didCarry) = scaled.addingReportingOverflow(UInt64(byte - 48))
+            guard !didOverflow, !didCarry else { return nil }
+            value = sum
+        }
+        return value
+    }
+}

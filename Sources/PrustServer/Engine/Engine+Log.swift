@@ -1,0 +1,154 @@
+import NIOConcurrencyHelpers
+import PrustCore
+import PrustStorage
+import Synchronization
+
+/// The log's thread: makes what waits durable, group by group.
+extension Engine {
+    /// Runs until ``stop()``; to be called on a thread of its own.
+    package func runLog() {
+        var log: SegmentLog?
+        var backoff = 0
+        while true {
+            if log == nil {
+                log = self.makeLog()
+                if log == nil {
+                    if self.isStopping.load(ordering: .relaxed) { return }
+                    backoff = min(backoff + 1, 50)
+                    Clocks.sleep(milliseconds: backoff * 100)
+                    continue
+                }
+                backoff = 0
+            }
+            guard let open = log, let batch = self.queue.take() else { break }
+            let error = self.write(batch, to: open)
+            self.queue.recycle(batch)
+            self.queue.heartbeat.wrappingAdd(1, ordering: .relaxed)
+            if let error {
+                log = nil
+                self.recover(from: error, log: open)
+            }
+        }
+        try? log?.close()
+    }
+
+    /// The log of the open storage; opens the storage first if it is not, as after a failure.
+    private func makeLog() -> SegmentLog? {
+        do throws(StorageError) {
+            if self.storage == nil { try self.openStorage() }
+            guard let storage = self.storage else { return nil }
+            let log = try storage.makeLog()
+            let spare = log.spare
+            let position = log.durablePosition
+            self.shared.withLock { shared in
+                shared.spare = spare
+                // Everything that recovery put into memory lies before this place.
+                shared.assigned.position = position
+            }
+            if self.state == .recovering { self.setState(.serving, reason: "") }
+            return log
+        } catch {
+            self.setState(.recovering, reason: "\(error)")
+            return nil
+        }
+    }
+
+    private func write(_ batch: PendingBatch, to log: SegmentLog) -> StorageError? {
+        var first = 0
+        var locations: [Location] = []
+        locations.reserveCapacity(batch.items.count)
+        do throws(StorageError) {
+            for (index, item) in batch.items.enumerated() {
+                let fields = RecordFields(
+                    version: item.version,
+                    expiresAt: item.expiresAt,
+                    writtenAt: item.writtenAt,
+                    isTombstone: item.isTombstone
+                )
+                let key = batch.key(of: item)
+                let value = batch.value(of: item)
+                var location = try log.append(fields, key: key, value: value)
+                if location == nil {
+                    try self.commit(log, batch, first..<index, locations)
+                    locations.removeAll(keepingCapacity: true)
+                    first = index
+                    location = try log.append(fields, key: key, value: value)
+                }
+                guard let location else { throw .failed("a record does not fit an empty group") }
+                locations.append(location)
+            }
+            try self.commit(log, batch, first..<batch.items.count, locations)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func commit(
+        _ log: SegmentLog,
+        _ batch: PendingBatch,
+        _ range: Range<Int>,
+        _ locations: [Location]
+    ) throws(StorageError) {
+        guard let last = range.last else { return }
+        let byteCount = log.groupByteCount
+        let start = Clocks.monotonic()
+        try log.commit()
+        let end = Clocks.monotonic()
+        let sequence = batch.items[last].sequence
+        self.durableSequence.store(sequence, ordering: .releasing)
+        self.notifyListeners()
+        let kept = self.options.cacheByteCount / self.stripes.count / 8
+        for (offset, location) in locations.enumerated() {
+            let item = batch.items[range.lowerBound + offset]
+            self.stripes[Int(item.stripe)].withTable { table in
+                table.assign(
+                    location,
+                    to: Int(item.entry),
+                    sequence: item.sequence,
+                    keptByteCountMax: kept
+                )
+            }
+        }
+        let position = log.durablePosition
+        let counters = log.counters
+        let observer = self.shared.withLock { shared in
+            shared.assigned = (sequence, position)
+            shared.counters = counters
+            return shared.observer
+        }
+        observer?.groupCommitted(
+            recordCount: range.count,
+            byteCount: byteCount,
+            nanoseconds: UInt64(end.nanoseconds - start.nanoseconds)
+        )
+    }
+
+    private func recover(from error: StorageError, log: SegmentLog) {
+        var outcome = LogFailure.Outcome.unknown
+        if case .full = error { outcome = .notApplied }
+        try? log.close()
+        do throws(StorageError) {
+            try self.reopen(after: "\(error)", outcome: outcome)
+            if outcome == .notApplied { self.setState(.diskFull, reason: "\(error)") }
+        } catch {
+            // The storage stays closed; the next turn of the log's thread tries again.
+            self.setState(.recovering, reason: "\(error)")
+        }
+    }
+
+    /// Ends the log's thread once everything that waits is durable.
+    package func stop() {
+        self.isStopping.store(true, ordering: .relaxed)
+        self.queue.close()
+        self.sweepSignal.lock()
+        self.sweepSignal.unlock(withValue: true)
+    }
+
+    /// Closes the storage; after ``stop()`` and the end of both threads.
+    package func close() {
+        self.setState(.stopped, reason: "stopped")
+        self.storage?.close()
+        self.shared.withLock { $0.storage = nil }
+    }
+}

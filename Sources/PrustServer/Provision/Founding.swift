@@ -1,0 +1,262 @@
+import Glibc
+package import PrustCore
+import PrustTLS
+
+/// Founds a one-node cluster in a data directory.
+///
+/// Each file is complete when it has its name and is made only if it is missing, and
+/// `identity/cluster.json` comes last: a founding that was interrupted is finished by the next
+/// one, and one that was finished is left alone.
+package struct Founding {
+    private static let nodeDays = 730
+
+    private let plan: FoundingPlan
+    private let directory: DataDirectory
+    private let now: WallTime
+
+    /// Whether a founding was finished in this directory.
+    package static func isFounded(_ dataDirectory: String) -> Bool {
+        DataDirectory.exists(DataDirectory(dataDirectory).cluster)
+    }
+
+    /// The name of this machine; empty when it has none that a certificate can hold.
+    package static func hostName() -> String {
+        var bytes = [CChar](repeating: 0, count: 256)
+        guard gethostname(&bytes, bytes.count - 1) == 0 else { return "" }
+        let name = bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        return Endpoint.isName(name) ? String(decoding: name, as: UTF8.self) : ""
+    }
+
+    /// Founds, or finishes a founding that was interrupted.
+    ///
+    /// - Parameters:
+    ///   - plan: What to make.
+    ///   - now: Wall time.
+    /// - Returns: What there is now.
+    /// - Throws: ``FoundingError``; what was made stays and is used the next time.
+    package static func found(
+        _ plan: FoundingPlan,
+        now: WallTime
+    ) throws(FoundingError) -> FoundingReport {
+        guard AccessDocument.isValidName(plan.clientName) else {
+            throw FoundingError(.invalid, "client name: expected letters, digits, . _ -")
+        }
+        guard !plan.advertise.isWildcard else {
+            throw FoundingError(
+                .invalid,
+                "advertise: \(plan.advertise) stands for all addresses: give one that others can "
+                    + "connect to"
+            )
+        }
+        try DataDirectory.make(plan.dataDirectory)
+        let lock = try DirectoryLock.take(plan.dataDirectory)
+        let directory = DataDirectory(plan.dataDirectory)
+        let founding = Self(plan: plan, directory: directory, now: now)
+        let report = try founding.run()
+        try directory.handOver([directory.path + "/LOCK"])
+        withExtendedLifetime(lock) {}
+        return report
+    }
+
+    private func run() throws(FoundingError) -> FoundingReport {
+        if DataDirectory.exists(self.directory.cluster) { return try self.existing() }
+        guard DataDirectory.isEmpty(self.directory.segments) else {
+            throw FoundingError(
+                .conflict,
+                "\(self.directory.segments) holds data, but \(self.directory.identity) is no "
+                    + "complete identity: restore it from a backup, or choose an empty directory"
+            )
+        }
+        try DataDirectory.make(self.directory.identity)
+        try DataDirectory.make(self.directory.authority)
+        do {
+            let authority = try self.makeAuthority()
+            let (nodeID, certificate) = try self.makeNode(authority)
+            try self.makeAccess()
+            try self.handOver()
+            let cluster = ClusterIdentity(
+                format: ClusterIdentity.formatCurrent,
+                clusterID: Hex.encode(try Crypto.randomBytes(16)),
+                node: nodeID.description,
+                created: self.now.milliseconds,
+                partitionBits: self.plan.partitionBits,
+                replicationFactor: self.plan.replicationFactor
+            )
+            try cluster.save(self.directory)
+            try self.directory.handOver([self.directory.cluster])
+            return self.report(cluster, certificate, isNew: true)
+        } catch let error as FoundingError {
+            throw error
+        } catch let error as AccessError {
+            throw FoundingError(.conflict, error.message)
+        } catch {
+            throw FoundingError(.certificate, "\(error)")
+        }
+    }
+
+    private func existing() throws(FoundingError) -> FoundingReport {
+        let cluster = try ClusterIdentity.load(dataDirectory: self.directory.path)
+        let certificate: Certificate
+        do throws(TLSError) {
+            certificate = try Self.readCertificate(self.directory.nodeCertificate)
+        } catch {
+            throw FoundingError(.conflict, error.message)
+        }
+        return self.report(cluster, certificate, isNew: false)
+    }
+
+    private func report(
+        _ cluster: ClusterIdentity,
+        _ certificate: Certificate,
+        isNew: Bool
+    ) -> FoundingReport {
+        FoundingReport(
+            isNew: isNew,
+            clusterID: cluster.clusterID,
+            nodeID: cluster.node,
+            dataDirectory: self.directory.path,
+            clientDirectory: isNew ? self.plan.clientDirectory : nil,
+            clientName: self.plan.clientName,
+            advertise: self.plan.advertise.description,
+            certificateNotAfter: certificate.notAfter
+        )
+    }
+
+    private static func readCertificate(_ path: String) throws(TLSError) -> Certificate {
+        try Certificate(
+            pem: PrivateFile.read(path: path, byteCountMax: Limits.pemByteCountMax),
+            name: path
+        )
+    }
+
+    // MARK: Certificates
+
+    /// The key is written first: without the certificate it was never used and is made anew.
+    private func makeAuthority() throws -> CertificateAuthority {
+        let authority: CertificateAuthority
+        if DataDirectory.exists(self.directory.authorityCertificate) {
+            guard DataDirectory.exists(self.directory.authorityKey) else {
+                throw FoundingError(
+                    .conflict,
+                    "\(self.directory.authorityKey) is missing: put it back, or remove "
+                        + "\(self.directory.authorityCertificate) to make a new CA"
+                )
+            }
+            authority = try self.directory.loadAuthority()
+        } else {
+            let random = Hex.encode(try Crypto.randomBytes(4))
+            authority = try CertificateAuthority.create(
+                name: "PrustDB CA \(random)",
+                now: self.now
+            )
+            try authority.key.write(path: self.directory.authorityKey)
+            try authority.certificate.write(path: self.directory.authorityCertificate)
+        }
+        if !DataDirectory.exists(self.directory.trust) {
+            try authority.certificate.write(path: self.directory.trust)
+        }
+        return authority
+    }
+
+    private func makeNode(
+        _ authority: CertificateAuthority
+    ) throws -> (NodeID, Certificate) {
+        if DataDirectory.exists(self.directory.nodeCertificate) {
+            let certificate = try Self.readCertificate(self.directory.nodeCertificate)
+            guard case .node(let nodeID) = certificate.identity,
+                certificate.isSigned(by: authority.certificate)
+            else {
+                throw FoundingError(
+                    .conflict,
+                    "\(self.directory.nodeCertificate) is not of the CA in "
+                        + "\(self.directory.authority): remove it to make a new one"
+                )
+            }
+            return (nodeID, certificate)
+        }
+        let nodeID = try NodeID.random()
+        let key = try PrivateKey.generate()
+        let request = try CertificateRequest.make(key: key, identity: .node(nodeID))
+        let certificate = try authority.sign(
+            request,
+            profile: .node(
+                nodeID,
+                dnsNames: self.plan.dnsNames,
+                ipAddresses: self.plan.ipAddresses
+            ),
+            validitySeconds: ClientIssuer.validity(
+                days: Self.nodeDays,
+                authority: authority,
+                now: self.now
+            ),
+            now: self.now
+        )
+        try key.write(path: self.directory.nodeKey)
+        try certificate.write(path: self.directory.nodeCertificate)
+        return (nodeID, certificate)
+    }
+
+    // MARK: Users
+
+    /// Users with the first administrator, and its credentials before it is remembered: an
+    /// interrupted founding makes them again.
+    private func makeAccess() throws {
+        let file = AccessFile(path: self.directory.access)
+        if DataDirectory.exists(file.path) {
+            _ = try file.load()
+            return
+        }
+        var document = AccessDocument()
+        try document.createUser(
+            name: self.plan.clientName,
+            roles: [AccessDocument.Role.administrator.name],
+            password: nil,
+            now: self.now
+        )
+        if let directory = self.plan.clientDirectory {
+            try self.checkClientDirectory(ClientFiles(directory: directory))
+            let credentials = try ClientIssuer(dataDirectory: self.directory.path).issue(
+                name: self.plan.clientName,
+                request: nil,
+                days: ClientIssuer.daysDefault,
+                now: self.now
+            )
+            try ClientFiles(directory: directory).write(
+                credentials,
+                nodes: [self.plan.advertise.description]
+            )
+            try document.addCertificate(
+                AccessDocument.IssuedCertificate(
+                    serial: credentials.serial,
+                    fingerprint: credentials.fingerprint,
+                    notAfter: credentials.notAfter
+                ),
+                to: self.plan.clientName,
+                now: self.now
+            )
+        }
+        try file.save(document)
+    }
+
+    /// Credentials of another cluster must not be written over.
+    private func checkClientDirectory(_ files: ClientFiles) throws {
+        guard DataDirectory.exists(files.authority) || DataDirectory.exists(files.key) else { return }
+        let trust = try Self.readCertificate(self.directory.trust)
+        let found = try? Self.readCertificate(files.authority)
+        guard found?.fingerprint == trust.fingerprint else {
+            throw FoundingError(
+                .conflict,
+                "\(files.directory) holds credentials of another cluster: choose another directory "
+                    + "for the client, or remove them"
+            )
+        }
+    }
+
+    private func handOver() throws(FoundingError) {
+        try self.directory.handOver([
+            self.directory.identity, self.directory.nodeCertificate, self.directory.nodeKey,
+            self.directory.trust, self.directory.access, self.directory.authority,
+            self.directory.authorityCertificate, self.directory.authorityKey,
+        ])
+    }
+}

@@ -1,0 +1,114 @@
+import PrustTelemetry
+import Logging
+import PrustCore
+import PrustStorage
+import PrustSystemd
+import Synchronization
+
+/// Tells metrics, the journal and the service manager what the engine reports.
+final class EngineReporter: EngineObserver {
+    private let metrics: ServerMetrics
+    private let logger: Logger
+    private let notifier: Notifier
+    private let lastProgress = Mutex(MonotonicInstant(nanoseconds: 0))
+    private let progressText = Mutex("")
+
+    init(metrics: ServerMetrics, logger: Logger, notifier: Notifier) {
+        self.metrics = metrics
+        self.logger = logger
+        self.notifier = notifier
+    }
+
+    /// What recovery is doing, for `/readyz`.
+    var progress: String { self.progressText.withLock { $0 } }
+
+    func groupCommitted(recordCount: Int, byteCount: Int, nanoseconds: UInt64) {
+        self.metrics.logAppends.add(UInt64(recordCount))
+        self.metrics.logSyncs.add()
+        self.metrics.logSyncSeconds.record(nanoseconds: nanoseconds)
+        self.metrics.logGroupRecords.record(UInt64(recordCount))
+        self.metrics.logGroupBytes.record(UInt64(byteCount))
+    }
+
+    func logFailed(reason: String, outcome: Engine.LogFailure.Outcome) {
+        self.metrics.logFailures.add()
+        self.logger.event(
+            .logFailed,
+            metadata: ["reason": "\(reason)", "outcome": "\(outcome.rawValue.lowercased())"]
+        )
+    }
+
+    func recovered(_ report: RecoveryReport) {
+        self.logger.event(
+            .recoveryFinished,
+            metadata: [
+                "records": "\(report.recordCount)", "bytes": "\(report.byteCount)",
+                "segments": "\(report.segmentCount)",
+            ]
+        )
+        if let torn = report.tornTail {
+            self.logger.event(
+                .tornTailCut,
+                metadata: [
+                    "segment": "\(torn.segment)", "offset": "\(torn.offset)",
+                    "bytes": "\(torn.byteCount)",
+                ]
+            )
+        }
+        for region in report.corruptRegions {
+            self.logger.event(
+                .corruptRecordFound,
+                metadata: [
+                    "segment": "\(region.segment)", "offset": "\(region.offset)",
+                    "bytes": "\(region.byteCount)",
+                ]
+            )
+        }
+        if let reason = report.indexRebuilt, !report.isNew {
+            self.logger.event(.indexRebuilt, metadata: ["reason": "\(reason)"])
+        }
+    }
+
+    /// Asks the service manager for time, at most twice a second.
+    func recoveryProgress(_ progress: RecoveryProgress) {
+        let now = Clocks.monotonic()
+        let isDue = self.lastProgress.withLock { last in
+            guard now.nanoseconds - last.nanoseconds > 500_000_000 else { return false }
+            last = now
+            return true
+        }
+        guard isDue else { return }
+        let percent =
+            progress.byteCountTotal == 0
+            ? 100 : progress.byteCount * 100 / progress.byteCountTotal
+        let text = "recovering, \(progress.phase): \(percent) %"
+        self.progressText.withLock { $0 = text }
+        self.notifier.notify(.status(text), .extendTimeout(.seconds(30)))
+    }
+
+    func stateChanged(_ state: Engine.State, reason: String) {
+        switch state {
+        case .serving: self.logger.event(.logRecovered, metadata: ["reason": "\(reason)"])
+        case .diskFull: self.logger.event(.diskFull, metadata: ["reason": "\(reason)"])
+        case .recovering, .stopped: break
+        }
+    }
+
+    func swept(recordCount: Int, nanoseconds: UInt64) {
+        self.metrics.sweeps.add()
+        self.metrics.sweptRecords.add(UInt64(recordCount))
+        self.metrics.sweepSeconds.record(nanoseconds: nanoseconds)
+    }
+
+    func sweepFailed(reason: String) {
+        self.metrics.sweepFailures.add()
+        self.logger.warning("the index could not be swept", metadata: ["reason": "\(reason)"])
+    }
+
+    func readFailed(_ error: String, isCorruption: Bool) {
+        self.metrics.readFailures.add()
+        guard isCorruption else { return }
+        self.metrics.corruptReads.add()
+        self.logger.event(.corruptRecordFound, metadata: ["reason": "\(error)"])
+    }
+}

@@ -1,0 +1,195 @@
+import Synchronization
+import Logging
+import NIOCore
+import NIOPosix
+import PrustCore
+import PrustStorage
+import PrustSystemd
+import PrustTLS
+import UnixSignals
+
+/// Starting, serving and stopping.
+extension Node {
+    /// Runs until SIGTERM or SIGINT; SIGHUP reloads.
+    ///
+    /// Throws what keeps the node from starting, as one line for the operator.
+    package func run() async throws {
+        let settings = self.settings
+        self.logger.event(
+            .started,
+            metadata: ["version": "\(BuildInfo.version)", "node-id": "\(self.cluster.node)"]
+        )
+        self.notifier.notify(.status("starting"))
+        self.diskThreads.start()
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let probes = try await self.bindProbes(settings.metricsListen)
+        let threads = try await self.openEngine()
+        let loops = try await self.makeLoops()
+        let services = try await self.bindServices(settings, loops)
+        self.state.withLock { $0.phase = .serving }
+        let status = "serving on \(settings.listen), node \(self.cluster.node.prefix(12))"
+        self.notifier.notify(.ready, .status(status))
+        self.logger.event(.ready, metadata: ["listen": "\(settings.listen)"])
+
+        let heartbeat = Task { await self.feedWatchdog(loops) }
+        for await signal in signals {
+            guard signal == .sighup else { break }
+            _ = try? await self.reload()
+        }
+        heartbeat.cancel()
+        await self.shutDown(services + [probes], loops, threads)
+    }
+
+    // MARK: Engine
+
+    struct EngineThreads {
+        let log: SystemThread
+        let maintenance: SystemThread
+    }
+
+    private func openEngine() async throws -> EngineThreads {
+        self.logger.event(.recoveryStarted)
+        try await self.diskThreads.runIfActive { try self.engine.open() }
+        let engine = self.engine
+        guard let log = SystemThread(name: "prust-log", body: { engine.runLog() }),
+            let maintenance = SystemThread(name: "prust-sweep", body: { engine.runMaintenance() })
+        else { throw StartError("the system has no thread left: see TasksMax= and ulimit -u") }
+        return EngineThreads(log: log, maintenance: maintenance)
+    }
+
+    package struct StartError: Error, CustomStringConvertible {
+        package let description: String
+
+        init(_ description: String) {
+            self.description = description
+        }
+    }
+
+    // MARK: Event loops
+
+    /// The loops with what their sessions share; the order is that of the group.
+    struct Loops: Sendable {
+        var states: [NIOLoopBound<LoopState>] = []
+        var beats: [LoopBeat] = []
+        var places: [ObjectIdentifier: Int] = [:]
+    }
+
+    private func makeLoops() async throws -> Loops {
+        let settings = self.settings
+        var bounds = SessionServices.Bounds()
+        bounds.outputByteCountMax = settings.limits.outputBuffer
+        bounds.pipelineCountMax = settings.limits.pipeline
+        bounds.argumentCountMax = settings.limits.arguments
+        bounds.idleTimeout = settings.limits.idleTimeout
+        let services = SessionServices(
+            engine: self.engine,
+            limits: bounds,
+            access: self.accessStore.snapshot,
+            verifier: self.verifier,
+            audit: self.audit,
+            metrics: self.serverMetrics,
+            diskThreads: self.diskThreads,
+            nodeDescription: SessionServices.NodeDescription(
+                nodeID: self.cluster.node,
+                port: settings.listen.port,
+                startedAt: self.startedAt
+            )
+        )
+        var loops = Loops()
+        for (index, eventLoop) in self.group.makeIteratorArray().enumerated() {
+            let (state, notifier) = try await eventLoop.submit {
+                let state = LoopState(index: index, eventLoop: eventLoop, services: services)
+                let bound = NIOLoopBound(state, eventLoop: eventLoop)
+                eventLoop.scheduleRepeatedTask(
+                    initialDelay: .seconds(1),
+                    delay: .seconds(1)
+                ) { _ in
+                    bound.value.closeIdle(now: Clocks.monotonic())
+                }
+                return (bound, LoopNotifier(state))
+            }.get()
+            self.engine.addListener { notifier.notify() }
+            loops.states.append(state)
+            loops.beats.append(LoopBeat(eventLoop))
+            loops.places[ObjectIdentifier(eventLoop)] = index
+        }
+        return loops
+    }
+
+    // MARK: Watchdog
+
+    private func feedWatchdog(_ loops: Loops) async {
+        guard let interval = Watchdog.requestedInterval() else { return }
+        let names = loops.beats.indices.map { "event-loop-\($0)" } + ["log-writer"]
+        func progress() -> [UInt64] {
+            loops.beats.map(\.count) + [self.engine.logHeartbeat]
+        }
+        var watchdog = Watchdog(
+            interval: interval,
+            names: names,
+            progress: progress(),
+            now: Clocks.monotonic()
+        )
+        for beat in loops.beats { beat.ask() }
+        self.engine.flush()
+        while !Task.isCancelled {
+            try? await Task.sleep(for: watchdog.pollInterval)
+            let decision = watchdog.poll(progress: progress(), now: Clocks.monotonic())
+            if decision.feed { self.notifier.notify(.watchdog) }
+            for index in decision.ask {
+                if index < loops.beats.count {
+                    loops.beats[index].ask()
+                } else {
+                    self.engine.flush()
+                }
+            }
+            if decision.warn {
+                let silent = decision.silent.joined(separator: " ")
+                self.logger.event(.watchdogStarving, metadata: ["silent": "\(silent)"])
+            }
+        }
+    }
+
+    // MARK: The end
+
+    private func shutDown(
+        _ channels: [any Channel],
+        _ loops: Loops,
+        _ threads: EngineThreads
+    ) async {
+        self.state.withLock { $0.phase = .stopping }
+        self.logger.event(.stopping)
+        let timeout = self.settings.shutdownDrainTimeout
+        self.notifier.notify(
+            .stopping,
+            .status("stopping"),
+            .extendTimeout(timeout + .seconds(30))
+        )
+        for channel in channels { try? await channel.close().get() }
+        for state in loops.states { state.eventLoop.execute { state.value.drain() } }
+        let deadline = Clocks.monotonic().nanoseconds + Int64(timeout / .nanoseconds(1))
+        while self.limiter.count > 0, Clocks.monotonic().nanoseconds < deadline {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        self.engine.stop()
+        try? await self.diskThreads.runIfActive {
+            threads.log.join()
+            threads.maintenance.join()
+            self.engine.sweep()
+            self.engine.close()
+        }
+        await self.verifier.stop()
+        try? await self.group.shutdownGracefully()
+        try? await self.diskThreads.shutdownGracefully()
+        self.logger.event(.stopped)
+    }
+}
+
+extension MultiThreadedEventLoopGroup {
+    /// The loops, each once.
+    func makeIteratorArray() -> [any EventLoop] {
+        var loops: [any EventLoop] = []
+        for loop in self.makeIterator() { loops.append(loop) }
+        return loops
+    }
+}

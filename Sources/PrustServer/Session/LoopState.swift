@@ -1,0 +1,97 @@
+import NIOCore
+import PrustCore
+import PrustStorage
+import Synchronization
+
+/// What the sessions of one event loop share; confined to the loop.
+package final class LoopState {
+    let index: Int
+    let eventLoop: any EventLoop
+    let services: SessionServices
+    let executor: CommandExecutor
+    /// Sessions that wait for the log: their replies, or room in its queue.
+    private var waiting: [RESPSession] = []
+    private var sessions: [ObjectIdentifier: RESPSession] = [:]
+    private var isFlushScheduled = false
+
+    init(index: Int, eventLoop: any EventLoop, services: SessionServices) {
+        self.index = index
+        self.eventLoop = eventLoop
+        self.services = services
+        self.executor = CommandExecutor(
+            engine: services.engine,
+            allocator: ByteBufferAllocator()
+        )
+        self.executor.replyByteCountMax = services.limits.outputByteCountMax
+    }
+
+    func add(_ session: RESPSession) {
+        self.sessions[ObjectIdentifier(session)] = session
+    }
+
+    func remove(_ session: RESPSession) {
+        self.sessions[ObjectIdentifier(session)] = nil
+    }
+
+    func wait(_ session: RESPSession) {
+        self.waiting.append(session)
+    }
+
+    /// Wakes the log once for everything that this turn of the loop appended.
+    func scheduleFlush() {
+        guard !self.isFlushScheduled else { return }
+        self.isFlushScheduled = true
+        let state = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.eventLoop.execute { state.value.flush() }
+    }
+
+    private func flush() {
+        self.isFlushScheduled = false
+        self.services.engine.flush()
+    }
+
+    /// The log has moved on: sends the replies that waited for it.
+    func logMoved() {
+        let durable = self.services.engine.durable
+        let woken = self.waiting
+        self.waiting.removeAll(keepingCapacity: true)
+        for session in woken { session.logMoved(durable: durable) }
+    }
+
+    /// Closes sessions that were idle for too long; called every second or so.
+    func closeIdle(now: MonotonicInstant) {
+        let timeout = self.services.limits.idleTimeout
+        guard timeout > .zero else { return }
+        let oldest = now.nanoseconds - Int64(timeout / .nanoseconds(1))
+        for session in self.sessions.values where session.lastActivity.nanoseconds < oldest {
+            session.closeIdle()
+        }
+    }
+
+    /// Asks every session to end once its replies are out.
+    func drain() {
+        for session in self.sessions.values { session.drain() }
+    }
+
+    var sessionCount: Int { self.sessions.count }
+}
+
+/// Wakes a loop for the log, at most once at a time.
+final class LoopNotifier: Sendable {
+    private let isScheduled = Atomic<Bool>(false)
+    private let eventLoop: any EventLoop
+    private let state: NIOLoopBound<LoopState>
+
+    init(_ state: LoopState) {
+        self.eventLoop = state.eventLoop
+        self.state = NIOLoopBound(state, eventLoop: state.eventLoop)
+    }
+
+    func notify() {
+        guard !self.isScheduled.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        self.eventLoop.execute {
+            self.isScheduled.store(false, ordering: .releasing)
+            self.state.value.logMoved()
+        }
+    }
+}

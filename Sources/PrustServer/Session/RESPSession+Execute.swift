@@ -1,0 +1,170 @@
+import PrustTelemetry
+import NIOCore
+import PrustCore
+import PrustTLS
+import PrustWire
+
+/// From the words of a command to what runs it: name, number of arguments, permission.
+extension RESPSession {
+    func execute(
+        _ arguments: RequestArguments,
+        _ executor: CommandExecutor
+    ) -> CommandExecutor.Disposition {
+        guard let command = Command.named(arguments[0]) else {
+            self.loop.services.metrics.unknownCommands.add(1, shard: self.loop.index)
+            self.command = .command
+            return executor.fail(Self.unknownCommand(arguments))
+        }
+        self.command = command
+        let spec = command.spec
+        guard arguments.count == spec.arity || (spec.arity < 0 && arguments.count >= -spec.arity)
+        else {
+            return executor.fail("ERR wrong number of arguments for '\(command.name)' command")
+        }
+        if spec.access != .open {
+            guard let principal = self.principal else {
+                return executor.fail("NOAUTH Authentication required.")
+            }
+            if let refusal = self.refusal(principal, command, spec, arguments) {
+                self.deny(principal, command)
+                return executor.fail(refusal)
+            }
+        }
+        switch command {
+        case .append, .dbsize, .decr, .decrby, .del, .exists, .expire, .expireat, .expiretime,
+            .get, .getdel, .getex, .getrange, .getset, .incr, .incrby, .incrbyfloat, .mget, .mset,
+            .persist, .pexpire, .pexpireat, .pexpiretime, .psetex, .pttl, .scan, .set, .setex,
+            .setnx, .setrange, .strlen, .substr, .touch, .ttl, .type, .unlink:
+            return executor.run(command, arguments)
+        case .at, .auth, .client, .command, .config, .echo, .explain, .hello, .info, .ping,
+            .quit, .reset, .select, .time:
+            return self.runOwn(command, arguments, executor)
+        }
+    }
+
+    /// Commands on the connection or the server rather than on keys.
+    private func runOwn(
+        _ command: Command,
+        _ arguments: RequestArguments,
+        _ executor: CommandExecutor
+    ) -> CommandExecutor.Disposition {
+        switch command {
+        case .at: return self.at(arguments, executor)
+        case .explain: return self.explain(arguments, executor)
+        case .auth: return self.auth(arguments, executor)
+        case .hello: return self.hello(arguments, executor)
+        case .client: return self.client(arguments, executor)
+        case .command: return self.describeCommands(arguments, executor)
+        case .config: return self.config(arguments, executor)
+        case .info: return self.info(arguments, executor)
+        case .ping: return self.ping(arguments, executor)
+        case .echo:
+            executor.out.writeReplyBulk(arguments[1])
+            return .done
+        case .quit:
+            self.phase = .closing
+            return executor.ok()
+        case .reset: return self.reset(executor)
+        case .select: return self.select(arguments, executor)
+        default: return self.time(executor)
+        }
+    }
+
+    // MARK: Permission
+
+    private func refusal(
+        _ principal: Principal,
+        _ command: Command,
+        _ spec: Command.Spec,
+        _ arguments: RequestArguments
+    ) -> String? {
+        let verb: Verb
+        switch spec.access {
+        case .open, .user: return nil
+        case .read: verb = .read
+        case .write: verb = .write
+        case .admin: verb = .admin
+        }
+        if principal.allows(verb) { return nil }
+        guard principal.allowsSome(verb), verb != .admin else {
+            return "NOPERM this user has no permissions to run the '\(command.name)' command"
+        }
+        guard spec.firstKey > 0 else { return nil }
+        let last = spec.lastKey < 0 ? arguments.count + spec.lastKey : spec.lastKey
+        for index in stride(from: spec.firstKey, through: last, by: spec.keyStep)
+        where !principal.allows(verb, key: arguments[index]) {
+            return "NOPERM this user has no permissions to access one of the keys used as arguments"
+        }
+        return nil
+    }
+
+    private func deny(_ principal: Principal, _ command: Command) {
+        self.loop.services.metrics.count(command, .denied, loop: self.loop.index)
+        self.loop.services.audit.record(
+            AuditEvent(
+                who: principal.name,
+                method: principal.method,
+                from: self.address,
+                action: command.name,
+                target: nil,
+                outcome: .denied,
+                reason: nil
+            )
+        )
+    }
+
+    /// Takes up changes of users and roles.
+    func refreshAccess() {
+        let generation = self.loop.services.access.generation
+        guard generation != self.accessGeneration else { return }
+        self.accessGeneration = generation
+        guard let principal = self.principal else { return }
+        self.principal = self.loop.services.access.table.refreshed(
+            principal,
+            serial: self.certificate?.serial
+        )
+    }
+
+    func logInWithCertificate() {
+        self.accessGeneration = self.loop.services.access.generation
+        self.principal = nil
+        guard let certificate = self.certificate else { return }
+        guard case .client(let name) = certificate.identity else { return }
+        self.principal = self.loop.services.access.table.principal(
+            certificateName: name,
+            serial: certificate.serial
+        )
+        let outcome: ServerMetrics.LoginOutcome =
+            self.principal == nil ? .unknownCertificate : .accepted
+        self.loop.services.metrics.logins[outcome]?.add()
+        guard self.principal == nil else { return }
+        self.loop.services.audit.record(
+            AuditEvent(
+                who: name,
+                method: .certificate,
+                from: self.address,
+                action: "login",
+                target: nil,
+                outcome: .denied,
+                reason: "no enabled user of this name, or revoked"
+            )
+        )
+    }
+
+    // MARK: Error texts of Redis
+
+    private static func unknownCommand(_ arguments: RequestArguments) -> String {
+        let name = String(decoding: arguments[0].prefix(128), as: UTF8.self)
+        var shown = ""
+        for index in 1..<max(arguments.count, 1) where shown.utf8.count < 128 {
+            let room = 128 - shown.utf8.count
+            shown += "'\(String(decoding: arguments[index].prefix(room), as: UTF8.self))' "
+        }
+        return "ERR unknown command '\(name)', with args beginning with: \(shown)"
+    }
+
+    static func unknownSubcommand(_ command: Command, _ name: UnsafeRawBufferPointer) -> String {
+        let shown = String(decoding: name.prefix(128), as: UTF8.self)
+        return "ERR unknown subcommand '\(shown)'. Try \(command.name.uppercased()) HELP."
+    }
+}

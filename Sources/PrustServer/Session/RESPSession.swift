@@ -1,0 +1,446 @@
+import PrustTelemetry
+import NIOCore
+import PrustCore
+import PrustStorage
+import PrustTLS
+import PrustWire
+
+/// One client's connection: reads commands, runs them in order, sends their replies in order.
+///
+/// A reply leaves when the log has made durable what it depends on, and so have the replies
+/// before it. While a command waits for the disk, while the client does not read, or while the
+/// log is too far behind, nothing more is read: the network holds the client back.
+final class RESPSession: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// A finished reply that waits for the log.
+    struct Held {
+        var dependsOn: UInt64
+        /// Where the reply ends in ``out``.
+        var end: Int
+        var startedAt: MonotonicInstant
+        var command: Command
+        var isWrite: Bool
+    }
+
+    enum Phase {
+        case running
+        /// A command waits for a disk thread or for a password to be checked.
+        case suspended
+        /// The connection ends when all replies are out.
+        case closing
+        case closed
+    }
+
+    let loop: LoopState
+    let id: Int64
+    let address: String
+    let certificate: PeerCertificate?
+    var context: ChannelHandlerContext?
+    var principal: Principal?
+    var accessGeneration = -1
+    var version = RESPVersion.resp2
+    var clientName = ""
+    var libraryName = ""
+    var libraryVersion = ""
+    var repliesMode = RepliesMode.on
+    var level = "strong"
+    var phase = Phase.running
+    private(set) var lastActivity: MonotonicInstant
+
+    private var input = ByteBuffer()
+    private var parser: RequestParser
+    private var hasCommand = false
+    private var commandByteCount = 0
+    var out = ByteBuffer()
+    /// Up to here replies may leave.
+    var readyEnd = 0
+    var held = CircularBuffer<Held>()
+    private var isWaitingForLog = false
+    private var wantsRead = false
+    private var isPausedForOutput = false
+    var startedAt = MonotonicInstant(nanoseconds: 0)
+
+    /// CLIENT REPLY ON, OFF or SKIP.
+    enum RepliesMode {
+        case on
+        case off
+        case skipNext
+        case skipThis
+    }
+
+    init(loop: LoopState, address: String, certificate: PeerCertificate?) {
+        self.loop = loop
+        self.address = address
+        self.certificate = certificate
+        self.id = loop.services.nextConnectionID()
+        self.parser = RequestParser(argumentCountMax: loop.services.limits.argumentCountMax)
+        self.lastActivity = Clocks.monotonic()
+    }
+
+    // MARK: Events of the channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        self.loop.add(self)
+        self.logInWithCertificate()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.end()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.end()
+        context.fireChannelInactive()
+    }
+
+    private func end() {
+        self.phase = .closed
+        self.context = nil
+        self.loop.remove(self)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // TLS reports and counts its errors itself; the connection is over either way.
+        context.close(promise: nil)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .some(.inputClosed) = event as? ChannelEvent { self.close() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = self.unwrapInboundIn(data)
+        self.loop.services.metrics.bytesReceived.add(
+            UInt64(bytes.readableBytes),
+            shard: self.loop.index
+        )
+        if self.input.readableBytes == 0 {
+            self.input = bytes
+        } else {
+            self.input.writeBuffer(&bytes)
+        }
+        self.process()
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.flush()
+        context.fireChannelReadComplete()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, self.isPausedForOutput {
+            self.isPausedForOutput = false
+            self.goOn()
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    /// Lets the channel read only while commands can run.
+    func read(context: ChannelHandlerContext) {
+        if self.mayRead { context.read() } else { self.wantsRead = true }
+    }
+
+    private var mayRead: Bool {
+        guard case .running = self.phase else { return false }
+        return !self.isPausedForOutput && !self.isWaitingForRoom
+    }
+
+    /// True while the log's queue or this client's held replies are full.
+    private var isWaitingForRoom = false
+
+    // MARK: Running commands
+
+    /// Goes on after whatever kept commands from running.
+    func goOn() {
+        self.process()
+        self.flush()
+        if self.wantsRead, self.mayRead, let context = self.context {
+            self.wantsRead = false
+            context.read()
+        }
+    }
+
+    private func process() {
+        guard case .running = self.phase, self.input.readableBytes > 0, self.mayRead else {
+            return
+        }
+        let now = Clocks.monotonic()
+        self.lastActivity = now
+        self.startedAt = now
+        let executor = self.loop.executor
+        executor.wall = Clocks.wall()
+        executor.version = self.version
+        swap(&executor.out, &self.out)
+        let durable = self.loop.services.engine.durable
+        self.refreshAccess()
+        var didWrite = false
+        while case .running = self.phase, self.input.readableBytes > 0, self.checkRoom() {
+            guard self.step(executor, durable: durable) else { break }
+            didWrite = didWrite || executor.didWrite
+        }
+        didWrite = didWrite || executor.didWrite
+        swap(&executor.out, &self.out)
+        if self.input.readableBytes == 0 { self.input.clear() } else { self.compactInput() }
+        if didWrite { self.loop.scheduleFlush() }
+    }
+
+    /// Forgets what was read when it begins to outweigh what was not.
+    private func compactInput() {
+        if self.input.readerIndex > 64 * 1024, self.input.readerIndex > self.input.readableBytes {
+            self.input.discardReadBytes()
+        }
+    }
+
+    /// Reads and runs one command; false if nothing more can run at present.
+    private func step(_ executor: CommandExecutor, durable: UInt64) -> Bool {
+        if !self.hasCommand {
+            let trust: RequestParser.Trust = self.principal == nil ? .untrusted : .trusted
+            let result = self.input.withUnsafeReadableBytes { bytes in
+                self.parser.next(bytes, trust: trust)
+            }
+            switch result {
+            case .needsMore:
+                return false
+            case .failed(let text):
+                self.failProtocol(executor, text)
+                return false
+            case .command(let byteCount):
+                self.commandByteCount = byteCount
+                if self.parser.places.isEmpty {
+                    self.input.moveReaderIndex(forwardBy: byteCount)
+                    return true
+                }
+                self.hasCommand = true
+                executor.begin()
+            }
+        } else {
+            executor.resume(self.suspension)
+        }
+        guard self.run(executor, durable: durable) else { return false }
+        self.consumeCommand()
+        return true
+    }
+
+    /// Steps over the command that has been answered.
+    func consumeCommand() {
+        self.hasCommand = false
+        self.input.moveReaderIndex(forwardBy: self.commandByteCount)
+    }
+
+    /// What a command that waits must remember.
+    var suspension = CommandExecutor.Suspension()
+
+    private func run(_ executor: CommandExecutor, durable: UInt64) -> Bool {
+        let isInScratch = self.parser.isInScratch
+        return self.parser.places.withUnsafeBufferPointer { places in
+            if isInScratch {
+                return self.parser.scratch.withUnsafeBytes { bytes in
+                    self.dispatch(executor, bytes, places, durable: durable)
+                }
+            }
+            return self.input.withUnsafeReadableBytes { bytes in
+                self.dispatch(executor, bytes, places, durable: durable)
+            }
+        }
+    }
+
+    private func dispatch(
+        _ executor: CommandExecutor,
+        _ bytes: UnsafeRawBufferPointer,
+        _ places: UnsafeBufferPointer<RequestArguments.Place>,
+        durable: UInt64
+    ) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { empty in
+            let base = bytes.baseAddress ?? UnsafeRawPointer(empty.baseAddress)
+            guard let base else { return false }
+            let arguments = RequestArguments(base: base, places: places)
+            let disposition = self.execute(arguments, executor)
+            switch disposition {
+            case .done:
+                self.finish(executor, durable: durable)
+                return true
+            case .cold, .deferred:
+                self.suspension = executor.suspend()
+                self.suspend(executor)
+                return false
+            }
+        }
+    }
+
+    var command = Command.ping
+
+    /// Decides whether the reply that was just written may leave.
+    func finish(_ executor: CommandExecutor, durable: UInt64) {
+        self.countReply(executor)
+        self.applyRepliesMode(executor)
+        if self.held.isEmpty, executor.dependsOn <= durable {
+            self.readyEnd = executor.out.writerIndex
+            self.loop.services.metrics.record(
+                self.command,
+                nanoseconds: Clocks.monotonic().nanoseconds - self.startedAt.nanoseconds,
+                loop: self.loop.index
+            )
+            return
+        }
+        let dependsOn = max(executor.dependsOn, self.held.last?.dependsOn ?? 0)
+        self.held.append(
+            Held(
+                dependsOn: dependsOn,
+                end: executor.out.writerIndex,
+                startedAt: self.startedAt,
+                command: self.command,
+                isWrite: executor.didWrite
+            )
+        )
+        self.waitForLog()
+    }
+
+    private func countReply(_ executor: CommandExecutor) {
+        let first: UInt8? = executor.out.getInteger(at: executor.replyStart)
+        self.loop.services.metrics.count(
+            self.command,
+            first == UInt8(ascii: "-") ? .error : .ok,
+            loop: self.loop.index
+        )
+    }
+
+    private func applyRepliesMode(_ executor: CommandExecutor) {
+        switch self.repliesMode {
+        case .on: return
+        case .off: executor.out.moveWriterIndex(to: executor.replyStart)
+        case .skipNext: self.repliesMode = .skipThis
+        case .skipThis:
+            executor.out.moveWriterIndex(to: executor.replyStart)
+            self.repliesMode = .on
+        }
+    }
+
+    private func failProtocol(_ executor: CommandExecutor, _ text: String) {
+        self.loop.services.metrics.protocolErrors.add()
+        executor.begin()
+        executor.out.writeReplyError("ERR " + text)
+        if let last = self.held.last {
+            var reply = last
+            reply.end = executor.out.writerIndex
+            reply.isWrite = false
+            self.held.append(reply)
+        } else {
+            self.readyEnd = executor.out.writerIndex
+        }
+        self.input.clear()
+        self.phase = .closing
+    }
+
+    // MARK: Replies
+
+    private func waitForLog() {
+        guard !self.isWaitingForLog else { return }
+        self.isWaitingForLog = true
+        self.loop.wait(self)
+    }
+
+    /// False if the client must wait for the log, or for itself to read, before it goes on.
+    private func checkRoom() -> Bool {
+        let services = self.loop.services
+        if services.engine.isCongested || self.held.count >= services.limits.pipelineCountMax {
+            if !self.isWaitingForRoom { services.metrics.congestionPauses.add() }
+            self.isWaitingForRoom = true
+            self.waitForLog()
+            return false
+        }
+        let pending = self.loop.executor.out.readableBytes
+        if self.context?.channel.isWritable != true
+            || (self.held.isEmpty && pending >= Self.outputPauseByteCount)
+        {
+            self.isPausedForOutput = true
+            services.metrics.outputPauses.add(1, shard: self.loop.index)
+            return false
+        }
+        if pending >= services.limits.outputByteCountMax {
+            self.isWaitingForRoom = true
+            self.waitForLog()
+            return false
+        }
+        return true
+    }
+
+    /// Replies that may gather before they are handed to the channel.
+    private static let outputPauseByteCount = 256 * 1024
+
+    func logMoved(durable: UInt64) {
+        self.isWaitingForLog = false
+        self.isWaitingForRoom = false
+        guard self.context != nil else { return }
+        self.release(durable: durable)
+        if !self.held.isEmpty { self.waitForLog() }
+        self.goOn()
+    }
+
+    /// Hands ready replies to the channel.
+    func flush() {
+        guard let context = self.context else { return }
+        if self.readyEnd > self.out.readerIndex {
+            let byteCount = self.readyEnd - self.out.readerIndex
+            self.loop.services.metrics.bytesSent.add(UInt64(byteCount), shard: self.loop.index)
+            if self.readyEnd == self.out.writerIndex {
+                context.writeAndFlush(self.wrapOutboundOut(self.out), promise: nil)
+                self.out.clear()
+                self.readyEnd = 0
+            } else if let slice = self.out.readSlice(length: byteCount) {
+                context.writeAndFlush(self.wrapOutboundOut(slice), promise: nil)
+                self.reclaimOutput()
+            }
+        }
+        if self.isPausedForOutput, context.channel.isWritable {
+            self.isPausedForOutput = false
+            let state = NIOLoopBound(self, eventLoop: context.eventLoop)
+            context.eventLoop.execute { state.value.goOn() }
+        }
+        if case .closing = self.phase, self.held.isEmpty {
+            self.phase = .closed
+            context.close(promise: nil)
+        }
+    }
+
+    /// Drops sent bytes from the front once they are many, which moves every place in the buffer.
+    private func reclaimOutput() {
+        let shift = self.out.readerIndex
+        guard shift > 64 * 1024, !self.hasPartialReply else { return }
+        self.out.discardReadBytes()
+        self.readyEnd -= shift
+        for index in self.held.indices { self.held[index].end -= shift }
+    }
+
+    /// A suspended command may have written a part of its reply already.
+    private var hasPartialReply: Bool { self.hasCommand }
+
+    /// Ends the connection once all replies are out.
+    func close() {
+        switch self.phase {
+        case .running: self.phase = .closing
+        case .suspended, .closing, .closed: break
+        }
+        self.flush()
+    }
+
+    func drain() {
+        switch self.phase {
+        case .running: self.close()
+        case .suspended: self.isDraining = true
+        case .closing, .closed: break
+        }
+    }
+
+    private(set) var isDraining = false
+
+    func closeIdle() {
+        guard case .running = self.phase, self.held.isEmpty else { return }
+        self.loop.services.metrics.idleCloses.add()
+        self.close()
+    }
+}

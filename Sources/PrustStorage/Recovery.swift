@@ -1,0 +1,313 @@
+internal import PrustCore
+
+/// Opens a directory: identity, segments, the end of the log, the index, and what it lacks.
+struct Recovery {
+    struct Result {
+        var index: Index
+        var start: SegmentLog.Start
+        var report: RecoveryReport
+    }
+
+    /// A segment file, and how much of it counts.
+    struct Segment {
+        var number: UInt32
+        /// `nil` when the first block is damaged.
+        var header: SegmentHeader?
+        /// Length of the file.
+        var byteCount: UInt64
+        /// Where its records end.
+        var limit: UInt64
+    }
+
+    let path: String
+    let directory: SegmentDirectory
+    let options: StorageOptions
+    let hash: Storage.Hash
+    private let isNew: Bool
+
+    // MARK: - Identity
+
+    static func prepare(
+        directory: String,
+        fileSystem: any FileSystem,
+        options: StorageOptions,
+        hash: @escaping Storage.Hash
+    ) throws(StorageError) -> Recovery {
+        let segments = "\(directory)/segments"
+        var isNew = false
+        var meta: StorageMeta
+        let metaPath = "\(directory)/META"
+        let found = try StorageError.wrap { () throws(FileError) -> [UInt8]? in
+            do throws(FileError) {
+                return try fileSystem.contents(of: metaPath, byteCountMax: StorageMeta.byteCountMax)
+            } catch {
+                guard error.isNotFound else { throw error }
+                return nil
+            }
+        }
+        if let found {
+            meta = try StorageMeta(decoding: found, path: metaPath)
+        } else {
+            isNew = true
+            meta = StorageMeta(
+                storageID: options.newStorageID,
+                createdAt: options.createdAt.milliseconds
+            )
+            try Self.setUp(directory, segments, fileSystem, metaPath, meta)
+        }
+        return Recovery(
+            path: directory,
+            directory: SegmentDirectory(
+                path: segments,
+                fileSystem: fileSystem,
+                storageID: meta.storageID
+            ),
+            options: options,
+            hash: hash,
+            isNew: isNew
+        )
+    }
+
+    private static func setUp(
+        _ directory: String,
+        _ segments: String,
+        _ fileSystem: any FileSystem,
+        _ metaPath: String,
+        _ meta: StorageMeta
+    ) throws(StorageError) {
+        let names = try StorageError.wrap { () throws(FileError) -> [String] in
+            try fileSystem.makeDirectory(segments)
+            try fileSystem.makeDirectory("\(directory)/index")
+            return try fileSystem.list(segments)
+        }
+        guard names.allSatisfy({ SegmentDirectory.number($0) == nil }) else {
+            throw .damaged(path: metaPath, reason: "it is missing, but there are segments")
+        }
+        try StorageError.wrap { () throws(FileError) in
+            try fileSystem.replace(metaPath, in: directory, with: meta.encoded())
+            if let parent = Self.parent(of: directory) { try fileSystem.syncDirectory(parent) }
+        }
+    }
+
+    /// The directory that holds a directory, which must be synced once that is new.
+    private static func parent(of path: String) -> String? {
+        let trimmed = path.last == "/" ? path.dropLast() : path[...]
+        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+        return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+    }
+
+    // MARK: - Steps
+
+    func run(
+        progress: (RecoveryProgress) -> Void,
+        sink: Storage.Sink
+    ) throws(StorageError) -> Result {
+        var report = RecoveryReport()
+        report.isNew = self.isNew
+        progress(RecoveryProgress(phase: .checking, byteCount: 0, byteCountTotal: 0))
+        var segments = try self.findSegments(&report)
+        let start = try self.settleTail(&segments, &report)
+        report.segmentCount = segments.count
+        let replay = Replay(
+            directory: self.directory,
+            options: self.options,
+            hash: self.hash,
+            segments: segments,
+            end: LogPosition(segment: start.segment, offset: UInt32(clamping: start.end))
+        )
+        let opening = IndexOpening(
+            path: "\(self.path)/index",
+            fileSystem: self.directory.fileSystem,
+            storageID: self.directory.storageID,
+            options: self.options,
+            isLogEmpty: segments.count == 1 && start.end == UInt64(SegmentHeader.byteCount)
+        )
+        let index = try opening.run(replay, &report, progress: progress, sink: sink)
+        report.newestHLC = max(report.newestHLC, index.newestHLC)
+        return Result(index: index, start: start, report: report)
+    }
+
+    private func findSegments(_ report: inout RecoveryReport) throws(StorageError) -> [Segment] {
+        let fileSystem = self.directory.fileSystem
+        var numbers: [UInt32] = []
+        let names = try StorageError.wrap { () throws(FileError) -> [String] in
+            // Both calls do nothing in the second and later starts.
+            try fileSystem.makeDirectory(self.directory.path)
+            try fileSystem.makeDirectory("\(self.path)/index")
+            return try fileSystem.list(self.directory.path)
+        }
+        for name in names {
+            if let number = SegmentDirectory.number(name) {
+                numbers.append(number)
+            } else if name.hasSuffix(".tmp") {
+                try StorageError.wrap { () throws(FileError) in
+                    try fileSystem.unlink("\(self.directory.path)/\(name)")
+                }
+            }
+        }
+        numbers.sort()
+        var segments: [Segment] = []
+        var expected: UInt32 = 1
+        for number in numbers {
+            // A hostile name must not make a list of four billion missing ones.
+            if number > expected {
+                report.missingSegments += Array((expected..<number).prefix(1000))
+            }
+            expected = number == .max ? number : number + 1
+            segments.append(try self.readHeader(number, &report))
+        }
+        guard report.missingSegments.isEmpty || self.options.allowMissingSegments else {
+            throw .missingSegments(report.missingSegments)
+        }
+        self.setLimits(&segments, &report)
+        return segments
+    }
+
+    private func readHeader(
+        _ number: UInt32,
+        _ report: inout RecoveryReport
+    ) throws(StorageError) -> Segment {
+        let path = self.directory.path(number)
+        let (bytes, byteCount) = try StorageError.wrap {
+            () throws(FileError) -> ([UInt8], UInt64) in
+            let file = try self.directory.fileSystem.open(path, .read)
+            let count = Int(SegmentHeader.byteCount)
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 8)
+            defer { buffer.deallocate() }
+            let readCount = try file.read(into: buffer, at: 0)
+            return (Array(buffer.prefix(readCount)), try file.size())
+        }
+        var segment = Segment(number: number, header: nil, byteCount: byteCount, limit: byteCount)
+        var problem: SegmentHeader.DecodeError?
+        bytes.withUnsafeBytes { buffer in
+            do throws(SegmentHeader.DecodeError) {
+                segment.header = try SegmentHeader(decoding: buffer)
+            } catch {
+                problem = error
+            }
+        }
+        if case .newerFormat(let version) = problem {
+            throw .newerFormat(
+                path: path,
+                found: version,
+                supported: SegmentHeader.formatVersion
+            )
+        }
+        if let header = segment.header, header.segment == number {
+            guard header.storageID == self.directory.storageID else {
+                throw .foreignSegment(path: path)
+            }
+        } else {
+            segment.header = nil
+            report.corruptRegions.append(
+                CorruptRegion(
+                    segment: number,
+                    offset: 0,
+                    byteCount: UInt64(SegmentHeader.byteCount)
+                )
+            )
+        }
+        return segment
+    }
+
+    /// A segment ends where the header of the next one says, and no later than its file.
+    private func setLimits(_ segments: inout [Segment], _ report: inout RecoveryReport) {
+        for index in segments.indices.dropLast() {
+            let next = segments[index + 1]
+            guard next.number == segments[index].number + 1, let header = next.header else {
+                continue
+            }
+            let byteCount = segments[index].byteCount
+            segments[index].limit = min(byteCount, header.previousByteCount)
+            if byteCount < header.previousByteCount {
+                report.corruptRegions.append(
+                    CorruptRegion(
+                        segment: segments[index].number,
+                        offset: UInt32(clamping: byteCount),
+                        byteCount: header.previousByteCount - byteCount
+                    )
+                )
+            }
+        }
+    }
+
+    /// Finds the end of the log and makes it durable; an empty directory gets its first segment.
+    private func settleTail(
+        _ segments: inout [Segment],
+        _ report: inout RecoveryReport
+    ) throws(StorageError) -> SegmentLog.Start {
+        guard let last = segments.last else { return try self.makeFirst(&segments) }
+        try self.cutLeftover(segments)
+        let path = self.directory.path(last.number)
+        let (file, tail) = try StorageError.wrap {
+            () throws(FileError) -> (any File, TailScan) in
+            let file = try self.directory.fileSystem.open(path, .readWrite)
+            let tail = try TailScan(
+                file: file,
+                segment: last.number,
+                seed: self.directory.seed(last.number),
+                byteCount: last.byteCount
+            )
+            return (file, tail)
+        }
+        report.corruptRegions += tail.corruptRegions
+        report.tornTail = tail.torn
+        let repair = TailRepair(
+            directory: self.directory,
+            options: self.options,
+            segment: last.number,
+            isHeaderValid: last.header != nil
+        )
+        let result = try repair.run(file, tail, byteCount: last.byteCount)
+        report.rewrittenRecordCount = result.rewrittenRecordCount
+        if let cutAt = result.cutAt {
+            segments[segments.count - 1].limit = cutAt
+            segments.append(
+                Segment(
+                    number: result.start.segment,
+                    header: nil,
+                    byteCount: result.start.byteCount,
+                    limit: result.start.end
+                )
+            )
+        } else {
+            segments[segments.count - 1].limit = result.start.end
+        }
+        return result.start
+    }
+
+    /// A crash between making a segment and cutting the one before it leaves a tail that does not
+    /// count there.
+    private func cutLeftover(_ segments: [Segment]) throws(StorageError) {
+        guard let before = segments.dropLast().last, before.limit < before.byteCount else { return }
+        try StorageError.wrap { () throws(FileError) in
+            let path = self.directory.path(before.number)
+            let file = try self.directory.fileSystem.open(path, .readWrite)
+            try file.truncate(to: before.limit)
+            try file.sync()
+        }
+    }
+
+    private func makeFirst(
+        _ segments: inout [Segment]
+    ) throws(StorageError) -> SegmentLog.Start {
+        let header = SegmentHeader(
+            segment: 1,
+            storageID: self.directory.storageID,
+            previousByteCount: 0,
+            createdAt: self.options.createdAt.milliseconds
+        )
+        let end = UInt64(SegmentHeader.byteCount)
+        let made = try self.directory.create(
+            header,
+            records: UnsafeRawBufferPointer(start: nil, count: 0),
+            zeroByteCount: end,
+            spare: nil
+        )
+        try StorageError.wrap { () throws(FileError) in
+            try self.directory.fileSystem.syncDirectory(self.path)
+        }
+        segments.append(Segment(number: 1, header: header, byteCount: made.byteCount, limit: end))
+        return SegmentLog.Start(segment: 1, end: end, byteCount: made.byteCount)
+    }
+}

@@ -1,0 +1,232 @@
+import Foundation
+import PrustCore
+import PrustTLS
+import Testing
+
+@testable import PrustServer
+
+@Suite struct FoundingTests {
+    static let now = AdminFixture.now
+
+    static func plan(_ root: String) -> FoundingPlan {
+        FoundingPlan(
+            dataDirectory: root + "/deep/node",
+            clientDirectory: root + "/client",
+            listen: Endpoint(host: "0.0.0.0", port: 8_000),
+            advertise: Endpoint(host: "db1.example", port: 8_000),
+            partitionBits: 4,
+            replicationFactor: 3,
+            hostName: "thishost"
+        )
+    }
+
+    @Test func foundsEverythingThatIsNeeded() async throws {
+        try await AccessStoreTests.withDirectory { root in
+            let plan = Self.plan(root)
+            #expect(!Founding.isFounded(plan.dataDirectory))
+            let report = try Founding.found(plan, now: Self.now)
+            #expect(report.isNew)
+            #expect(Founding.isFounded(plan.dataDirectory))
+            let cluster = try ClusterIdentity.load(dataDirectory: plan.dataDirectory)
+            #expect(cluster.partitionBits == 4)
+            #expect(cluster.node == report.nodeID)
+
+            let directory = DataDirectory(plan.dataDirectory)
+            let material = try TLSMaterial.load(
+                certificateFile: directory.nodeCertificate,
+                keyFile: directory.nodeKey,
+                caFile: directory.trust,
+                role: .node,
+                now: Self.now
+            )
+            #expect(material.identity == cluster.nodeID.map { PeerIdentity.node($0) })
+            let names = try #require(material.certificate).dnsNames
+            #expect(names == ["localhost", "thishost", "db1.example"])
+            let files = ClientFiles(directory: root + "/client")
+            let client = try TLSMaterial.load(
+                certificateFile: files.certificate,
+                keyFile: files.key,
+                caFile: files.authority,
+                role: .client,
+                now: Self.now
+            )
+            #expect(client.identity == .client("admin"))
+            let table = AccessTable(try AccessFile(path: directory.access).load())
+            let serial = try #require(client.certificate).serial
+            #expect(table.principal(certificateName: "admin", serial: serial)?.isAdmin == true)
+            let profile = try ClientProfile(bytes: try TextFile.read(files.profile), name: "p")
+            #expect(profile.key == files.key)
+            for path in [directory.nodeKey, directory.authorityKey, directory.access, files.key] {
+                let attributes = try FileManager.default.attributesOfItem(atPath: path)
+                #expect(attributes[.posixPermissions] as? Int == 0o600, "\(path)")
+            }
+        }
+    }
+
+    @Test func aSecondFoundingChangesNothing() async throws {
+        try await AccessStoreTests.withDirectory { root in
+            let first = try Founding.found(Self.plan(root), now: Self.now)
+            let before = try Self.contents(root)
+            let second = try Founding.found(Self.plan(root), now: Self.now)
+            #expect(!second.isNew)
+            #expect(second.clusterID == first.clusterID)
+            #expect(second.nodeID == first.nodeID)
+            #expect(try Self.contents(root) == before)
+        }
+    }
+
+    /// Removes what each later step of a founding makes, as an interruption would leave it.
+    @Test func anInterruptedFoundingIsFinished() async throws {
+        let steps: [[String]] = [
+            ["identity/cluster.json"],
+            ["identity/cluster.json", "identity/access.json"],
+            ["identity/cluster.json", "identity/access.json", "identity/node.crt"],
+            [
+                "identity/cluster.json", "identity/access.json", "identity/node.crt",
+                "identity/node.key",
+            ],
+        ]
+        for missing in steps {
+            try await AccessStoreTests.withDirectory { root in
+                let plan = Self.plan(root)
+                _ = try Founding.found(plan, now: Self.now)
+                for name in missing {
+                    try FileManager.default.removeItem(atPath: plan.dataDirectory + "/" + name)
+                }
+                let report = try Founding.found(plan, now: Self.now)
+                #expect(report.isNew)
+                let directory = DataDirectory(plan.dataDirectory)
+                let material = try TLSMaterial.load(
+                    certificateFile: directory.nodeCertificate,
+                    keyFile: directory.nodeKey,
+                    caFile: directory.trust,
+                    role: .node,
+                    now: Self.now
+                )
+                let nodeID = try ClusterIdentity.load(dataDirectory: directory.path).nodeID
+                #expect(material.identity == nodeID.map { PeerIdentity.node($0) })
+                let client = try Certificate(
+                    pem: try TextFile.read(ClientFiles(directory: root + "/client").certificate)
+                )
+                let table = AccessTable(try AccessFile(path: directory.access).load())
+                let principal = table.principal(certificateName: "admin", serial: client.serial)
+                #expect(principal?.isAdmin == true)
+            }
+        }
+    }
+
+    @Test func filesThatDoNotFitAreRefused() async throws {
+        let faults: [(String, (String) throws -> Void)] = [
+            ("ca.key is missing", { try Self.remove($0, ["identity/cluster.json", "ca/ca.key"]) }),
+            (
+                "is not of the CA",
+                {
+                    try Self.remove($0, ["identity/cluster.json", "ca/ca.key", "ca/ca.crt"])
+                }
+            ),
+            (
+                "holds data",
+                {
+                    try Self.remove($0, ["identity/cluster.json"])
+                    let segments = $0 + "/segments"
+                    try FileManager.default.createDirectory(
+                        atPath: segments,
+                        withIntermediateDirectories: true
+                    )
+                    try Data("x".utf8).write(to: URL(filePath: segments + "/1.seg"))
+                }
+            ),
+            (
+                "cluster.json",
+                { try Data("{}".utf8).write(to: URL(filePath: $0 + "/identity/cluster.json")) }
+            ),
+        ]
+        for (text, fault) in faults {
+            try await AccessStoreTests.withDirectory { root in
+                let plan = Self.plan(root)
+                _ = try Founding.found(plan, now: Self.now)
+                try fault(plan.dataDirectory)
+                let error = #expect(throws: FoundingError.self) {
+                    try Founding.found(plan, now: Self.now)
+                }
+                #expect(error?.message.contains(text) == true, "\(String(describing: error))")
+            }
+        }
+    }
+
+    @Test func credentialsOfAnotherClusterAreNotWrittenOver() async throws {
+        try await AccessStoreTests.withDirectory { root in
+            _ = try Founding.found(Self.plan(root), now: Self.now)
+            var other = Self.plan(root)
+            other.dataDirectory = root + "/second"
+            let before = try TextFile.read(root + "/client/client.key")
+            let error = #expect(throws: FoundingError.self) {
+                try Founding.found(other, now: Self.now)
+            }
+            #expect(error?.message.contains("credentials of another cluster") == true)
+            #expect(try TextFile.read(root + "/client/client.key") == before)
+            other.clientDirectory = root + "/second-client"
+            #expect(try Founding.found(other, now: Self.now).isNew)
+        }
+    }
+
+    @Test func aDirectoryInUseIsRefused() async throws {
+        try await AccessStoreTests.withDirectory { root in
+            let plan = Self.plan(root)
+            try DataDirectory.make(plan.dataDirectory)
+            let lock = try DirectoryLock.take(plan.dataDirectory)
+            let error = #expect(throws: FoundingError.self) {
+                try Founding.found(plan, now: Self.now)
+            }
+            #expect(error?.code == .inUse)
+            #expect(error?.message.contains("in use by process \(getpid())") == true)
+            withExtendedLifetime(lock) {}
+        }
+        try await AccessStoreTests.withDirectory { root in
+            _ = try DirectoryLock.take(root)
+            // Given back when the first one went.
+            _ = try DirectoryLock.take(root)
+        }
+    }
+
+    @Test func badPlansAreRefused() async throws {
+        try await AccessStoreTests.withDirectory { root in
+            var wildcard = Self.plan(root)
+            wildcard.advertise = Endpoint(host: "::", port: 1)
+            var name = Self.plan(root)
+            name.clientName = "a b"
+            for plan in [wildcard, name] {
+                let error = #expect(throws: FoundingError.self) {
+                    try Founding.found(plan, now: Self.now)
+                }
+                #expect(error?.code == .invalid)
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: root) == [])
+        }
+    }
+
+    @Test func namesInTheCertificate() {
+        var plan = Self.plan("/r")
+        plan.advertise = Endpoint(host: "2001:db8::1", port: 1)
+        plan.listen = Endpoint(host: "10.0.0.7", port: 1)
+        plan.hostName = ""
+        #expect(plan.dnsNames == ["localhost"])
+        #expect(plan.ipAddresses == ["127.0.0.1", "::1", "2001:db8::1", "10.0.0.7"])
+    }
+
+    static func remove(_ directory: String, _ names: [String]) throws {
+        for name in names {
+            try FileManager.default.removeItem(atPath: directory + "/" + name)
+        }
+    }
+
+    static func contents(_ root: String) throws -> [String: Data] {
+        var result: [String: Data] = [:]
+        for name in try FileManager.default.subpathsOfDirectory(atPath: root) {
+            if let data = FileManager.default.contents(atPath: root + "/" + name) {
+                result[name] = data
+            }
+        }
+        return result
+    }
+}
