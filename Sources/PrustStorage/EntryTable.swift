@@ -132,7 +132,7 @@ package final class EntryTable {
     @inline(__always)
     private func slot(of keyID: KeyID) -> Int {
         let mixed = (keyID.identifier.word3 ^ self.hashSeed) &* 0x9E37_79B9_7F4A_7C15
-        return Int(truncatingIfNeeded: (mixed ^ (mixed >> 32)) &* self.hashSeed >> 20)
+        return Int(truncatingIfNeeded: ((mixed ^ (mixed >> 32)) &* self.hashSeed) >> 32)
             & self.slotMask
     }
 

@@ -57,7 +57,8 @@ struct DoctorCommand: AsyncParsableCommand {
         let width = findings.map(\.check.count).max() ?? 0
         return findings.map { finding in
             let mark = "\(finding.status.rawValue)  ".prefix(4)
-            let name = finding.check
+            let name =
+                finding.check
                 + String(repeating: " ", count: width - finding.check.count)
             let advice = finding.advice.map { "\n      -> \($0)" } ?? ""
             return "\(mark)  \(name)  \(finding.message)\(advice)"

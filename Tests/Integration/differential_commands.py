@@ -21,6 +21,10 @@ NORMALIZATIONS = {
 }
 
 EXCLUDED = {
+    "NUL bytes in the lines of the protocol": "Redis ends its C strings there and waits for ever; "
+                                               "PrustDB refuses them",
+    "bulk strings between 16 and 32 MiB": "PrustDB reads them, names its limit and stays "
+                                           "connected",
     "lists, sets, hashes, streams, bitmaps, scripts, pub/sub": "not in the command set",
     "MULTI EXEC DISCARD WATCH": "only for one key, which is not what Redis does",
     "MSETNX RENAME COPY": "atomic over several keys",

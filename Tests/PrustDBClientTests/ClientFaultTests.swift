@@ -55,10 +55,9 @@ import Testing
     }
 
     @Test func aSentWriteIsNeverRepeated() async throws {
-        try await FakeServer.with(
-            { command, _ in Self.isGreeting(command) ? .greeting : .close },
-            configuration: Self.configuration()
-        ) { client, server in
+        try await FakeServer.with(configuration: Self.configuration()) { command, _ in
+            Self.isGreeting(command) ? .greeting : .close
+        } body: { client, server in
             let error = await #expect(throws: ClientError.self) { try await client.set("k", "v") }
             #expect(error?.code == .connectionLost)
             #expect(error?.outcome == .unknown)
@@ -67,21 +66,18 @@ import Testing
     }
 
     @Test func aReadIsRepeatedUpToItsBound() async throws {
-        try await FakeServer.with(
-            { command, connection in
-                if Self.isGreeting(command) { return .greeting }
-                return connection < 3 ? .close : .reply("$1\r\nv\r\n")
-            },
-            configuration: Self.configuration()
-        ) { client, server in
+        try await FakeServer.with(configuration: Self.configuration()) { command, connection in
+            if Self.isGreeting(command) { return .greeting }
+            return connection < 3 ? .close : .reply("$1\r\nv\r\n")
+        } body: { client, server in
             #expect(try await client.getString("k") == "v")
             #expect(server.commands.count == 3)
             #expect(server.connectionCount == 3)
         }
-        try await FakeServer.with(
-            { command, _ in Self.isGreeting(command) ? .greeting : .close },
-            configuration: Self.configuration { $0.readAttemptCountMax = 2 }
-        ) { client, server in
+        try await FakeServer.with(configuration: Self.configuration { $0.readAttemptCountMax = 2 })
+        { command, _ in
+            Self.isGreeting(command) ? .greeting : .close
+        } body: { client, server in
             let error = await #expect(throws: ClientError.self) { try await client.get("k") }
             #expect(error?.code == .connectionLost)
             #expect(error?.outcome == .notApplied)
@@ -90,26 +86,20 @@ import Testing
     }
 
     @Test func aBrokenConnectionIsReplaced() async throws {
-        try await FakeServer.with(
-            { command, connection in
-                if Self.isGreeting(command) { return .greeting }
-                return connection == 1 ? .close : .reply("+OK\r\n")
-            },
-            configuration: Self.configuration()
-        ) { client, _ in
+        try await FakeServer.with(configuration: Self.configuration()) { command, connection in
+            if Self.isGreeting(command) { return .greeting }
+            return connection == 1 ? .close : .reply("+OK\r\n")
+        } body: { client, _ in
             await #expect(throws: ClientError.self) { try await client.set("k", "v") }
             #expect(try await client.set("k", "v"))
         }
     }
 
     @Test func garbageEndsTheConnectionNotTheClient() async throws {
-        try await FakeServer.with(
-            { command, connection in
-                if Self.isGreeting(command) { return .greeting }
-                return .reply(connection == 1 ? "!garbage\r\n" : "+OK\r\n")
-            },
-            configuration: Self.configuration()
-        ) { client, _ in
+        try await FakeServer.with(configuration: Self.configuration()) { command, connection in
+            if Self.isGreeting(command) { return .greeting }
+            return .reply(connection == 1 ? "!garbage\r\n" : "+OK\r\n")
+        } body: { client, _ in
             let error = await #expect(throws: ClientError.self) { try await client.set("k", "v") }
             #expect(error?.code == .protocolViolation)
             #expect(error?.outcome == .unknown)
@@ -118,10 +108,9 @@ import Testing
     }
 
     @Test func aReplyToNothingEndsTheConnection() async throws {
-        try await FakeServer.with(
-            { command, _ in Self.isGreeting(command) ? .greeting : .reply("+OK\r\n") },
-            configuration: Self.configuration()
-        ) { client, server in
+        try await FakeServer.with(configuration: Self.configuration()) { command, _ in
+            Self.isGreeting(command) ? .greeting : .reply("+OK\r\n")
+        } body: { client, server in
             server.say(">1\r\n+invalidate\r\n")
             #expect(try await client.set("k", "v"), "push data is no reply")
             #expect(server.connectionCount == 1)
@@ -138,10 +127,9 @@ import Testing
             $0.waitingCountMax = 1
             $0.deadline = .milliseconds(300)
         }
-        try await FakeServer.with(
-            { command, _ in Self.isGreeting(command) ? .greeting : .silence },
-            configuration: configuration
-        ) { client, server in
+        try await FakeServer.with(configuration: configuration) { command, _ in
+            Self.isGreeting(command) ? .greeting : .silence
+        } body: { client, server in
             let outcomes = await withTaskGroup(of: ClientError?.self) { group in
                 for _ in 0..<3 {
                     group.addTask {
@@ -278,13 +266,10 @@ import Testing
             $0.connectionCountMax = 3
             $0.pipelineDepthMax = 16
         }
-        try await FakeServer.with(
-            { command, _ in
-                if Self.isGreeting(command) { return .greeting }
-                return .reply("$\(command[1].utf8.count)\r\n\(command[1])\r\n")
-            },
-            configuration: configuration
-        ) { client, server in
+        try await FakeServer.with(configuration: configuration) { command, _ in
+            if Self.isGreeting(command) { return .greeting }
+            return .reply("$\(command[1].utf8.count)\r\n\(command[1])\r\n")
+        } body: { client, server in
             let rightCount = try await withThrowingTaskGroup(of: Bool.self) { group in
                 for index in 0..<2_000 {
                     group.addTask { try await client.getString("key-\(index)") == "key-\(index)" }

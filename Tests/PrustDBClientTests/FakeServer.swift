@@ -70,8 +70,8 @@ final class FakeServer: Sendable {
 
     /// Runs a body with a server and a connected client, and ends both.
     static func with(
-        _ script: @escaping Script,
         configuration: ClientConfiguration = .init(),
+        script: @escaping Script,
         body: (Client, FakeServer) async throws -> Void
     ) async throws {
         let server = try await FakeServer.start(script)

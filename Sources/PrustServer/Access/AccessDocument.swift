@@ -325,7 +325,7 @@ package struct AccessDocument: Codable, Equatable, Sendable {
             let name = admins.joined(separator: ", ")
             throw AccessError(
                 .lastAdmin,
-                "\(name) is the last enabled user with the verb admin: give it to another user first"
+                "\(name) is the last enabled user with the verb admin: give it to another first"
             )
         }
         copy.users.sort { $0.name < $1.name }

@@ -4,7 +4,8 @@ package import PrustCore
 ///
 /// Two token buckets, each kept as the time at which it is full again (GCRA). An attempt takes a
 /// token before the password is looked at, and a right password gives it back, so that clients
-/// that reconnect are not held up. Pure: `now` comes in. Invariant: at most `entryCountMax` entries.
+/// that reconnect are not held up. Pure: `now` comes in. Invariant: at most
+/// `entryCountMax` entries.
 package struct AttemptLimiter: Sendable {
     package enum Decision: Equatable, Sendable {
         case allowed

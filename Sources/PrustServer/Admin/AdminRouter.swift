@@ -141,7 +141,9 @@ package struct AdminRouter: Sendable {
             return response
         } catch {
             let outcome = error.status == 403 ? AuditEvent.Outcome.denied : .failed
-            if route.isChange { self.record(route, target: target, peer, outcome, reason: error.code) }
+            if route.isChange {
+                self.record(route, target: target, peer, outcome, reason: error.code)
+            }
             return AdminResponse(error)
         }
     }

@@ -76,7 +76,9 @@ final class HTTPServiceHandler: ChannelInboundHandler {
         guard announced <= self.configuration.bodyByteCountMax else {
             return self.refuse(.bodyTooLarge, head, context: context)
         }
-        if head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+        if head.headers[canonicalForm: "expect"].contains(where: {
+            $0.lowercased() == "100-continue"
+        }) {
             let part = HTTPResponseHead(version: head.version, status: .continue)
             context.writeAndFlush(self.wrapOutboundOut(.head(part)), promise: nil)
         }

@@ -148,6 +148,7 @@ extension Command {
             guard bytes.count <= 16, bytes.count > 0 else { return nil }
             for index in 0..<bytes.count {
                 var byte = UInt64(bytes[index])
+                if byte == 0 { return nil }
                 if byte >= 65, byte <= 90 { byte |= 32 }
                 if index < 8 {
                     self.low |= byte << UInt64(index * 8)
@@ -159,7 +160,9 @@ extension Command {
 
         @inline(__always)
         var slot: Int {
-            Int(truncatingIfNeeded: (self.low ^ self.high) &* 0x9E37_79B9_7F4A_7C15 >> 55)
+            Int(
+                truncatingIfNeeded: ((self.low ^ self.high) &* 0x9E37_79B9_7F4A_7C15) >> 55
+            )
         }
     }
 

@@ -107,8 +107,7 @@ extension CommandExecutor {
         var flags = ExpireFlags()
         for index in 3..<max(arguments.count, 3) {
             guard flags.take(arguments[index]) else {
-                let option = String(decoding: arguments[index], as: UTF8.self)
-                return self.fail("ERR Unsupported option \(option)")
+                return self.fail("ERR Unsupported option ", arguments[index])
             }
         }
         if flags.nx, flags.xx || flags.gt || flags.lt {

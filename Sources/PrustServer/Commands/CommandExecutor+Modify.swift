@@ -25,7 +25,8 @@ extension CommandExecutor {
             guard patch.count > 0 else { return self.integer(Int64(old.count)) }
             guard offset <= Int64(Limits.valueByteCountMax - patch.count) else {
                 return self.fail(
-                    "ERR the value exceeds the limit value-bytes (\(Limits.valueByteCountMax))"
+                    "ERR string exceeds maximum allowed size (limit value-bytes, "
+                        + "\(Limits.valueByteCountMax))"
                 )
             }
             let byteCount = max(old.count, Int(offset) + patch.count)

@@ -44,9 +44,18 @@ extension CommandExecutor {
         return .deferred
     }
 
-    /// Reads an unsigned number as Redis does with `strtoul`: digits only, at most 64 bits.
+    /// Reads an unsigned number of at most 64 bits as Redis does with `strtoul`, which takes a sign
+    /// and no digits at all as well.
     private static func cursor(_ bytes: UnsafeRawBufferPointer) -> UInt64? {
-        guard bytes.count > 0, bytes.count <= 20 else { return nil }
+        guard bytes.count <= 4_096 else { return nil }
+        let isNegative = bytes.first == UInt8(ascii: "-")
+        let hasSign = isNegative || bytes.first == UInt8(ascii: "+")
+        if hasSign, bytes.count == 1 { return nil }
+        guard let value = Self.digits(bytes.dropFirst(hasSign ? 1 : 0)) else { return nil }
+        return isNegative ? 0 &- value : value
+    }
+
+    private static func digits(_ bytes: Slice<UnsafeRawBufferPointer>) -> UInt64? {
         var value: UInt64 = 0
         for byte in bytes {
             guard (48...57).contains(byte) else { return nil }

@@ -21,6 +21,7 @@ package final class CommandExecutor {
     package enum Deferred: Sendable {
         case scan(ScanRequest)
         case databaseSize
+        case clientList
     }
 
     package let engine: Engine
@@ -68,6 +69,17 @@ package final class CommandExecutor {
     func fail(_ text: String) -> Disposition {
         self.out.moveWriterIndex(to: self.replyStart)
         self.out.writeReplyError(text)
+        return .done
+    }
+
+    /// The same with something that the client sent, cut at a NUL as Redis does.
+    func fail(_ text: String, _ shown: UnsafeRawBufferPointer, _ rest: String = "") -> Disposition {
+        self.fail(Array(text.utf8) + shown.prefix { $0 != 0 } + Array(rest.utf8))
+    }
+
+    func fail(_ bytes: [UInt8]) -> Disposition {
+        self.out.moveWriterIndex(to: self.replyStart)
+        self.out.writeReplyError(bytes)
         return .done
     }
 
@@ -205,7 +217,8 @@ package final class CommandExecutor {
         }
         guard value.byteCount <= Limits.valueByteCountMax else {
             _ = self.fail(
-                "ERR the value exceeds the limit value-bytes (\(Limits.valueByteCountMax))"
+                "ERR string exceeds maximum allowed size (limit value-bytes, "
+                    + "\(Limits.valueByteCountMax))"
             )
             return false
         }

@@ -20,7 +20,8 @@ extension Engine {
             do {
                 try self.load(key, from: storage)
             } catch {
-                let isCorruption = if case .some(.corrupt) = error as? ReadError { true } else { false }
+                let isCorruption =
+                    if case .some(.corrupt) = error as? ReadError { true } else { false }
                 self.observer?.readFailed("\(error)", isCorruption: isCorruption)
                 return "\(error)"
             }

@@ -34,7 +34,8 @@ extension Engine {
         var from = KeyID(Identifier256(word0: request.cursor, word1: 0, word2: 0, word3: 0))
         var remaining = request.count
         do {
-            while remaining > 0 {
+            // Partitions without keys cost little, but not nothing.
+            for _ in 0..<Self.partitionsPerStep where remaining > 0 {
                 let partition = from.partition(bitCount: self.options.partitionBitCount)
                 let step = try self.step(
                     from: from,
@@ -44,7 +45,7 @@ extension Engine {
                     request
                 )
                 result.keys += step.keys
-                remaining -= max(step.visited, 1)
+                remaining -= step.visited
                 guard let next = step.next else { return result }
                 from = next
             }
@@ -54,6 +55,8 @@ extension Engine {
         result.cursor = max(from.identifier.word0, 1)
         return result
     }
+
+    private static let partitionsPerStep = 1_024
 
     package struct ScanError: Error, CustomStringConvertible {
         package let description: String

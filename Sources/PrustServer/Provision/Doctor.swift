@@ -195,12 +195,14 @@ package struct Doctor: Sendable {
     /// Judges how long a synchronized write takes.
     static func latency(median: Duration, slowest: Duration) -> DoctorFinding {
         func text(_ duration: Duration) -> String {
-            let micros = duration.components.seconds * 1_000_000
+            let micros =
+                duration.components.seconds * 1_000_000
                 + duration.components.attoseconds / 1_000_000_000_000
             return micros < 10_000 ? "\(micros) us" : "\(micros / 1_000) ms"
         }
         let message = "fdatasync of 4 KiB takes \(text(median)) (slowest \(text(slowest)))"
-        let advice = "acknowledged writes wait for the disk: use a local disk with power-loss "
+        let advice =
+            "acknowledged writes wait for the disk: use a local disk with power-loss "
             + "protection, and nothing else on it"
         if median >= Self.syncFailure {
             return DoctorFinding(

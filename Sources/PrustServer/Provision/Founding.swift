@@ -240,7 +240,9 @@ package struct Founding {
 
     /// Credentials of another cluster must not be written over.
     private func checkClientDirectory(_ files: ClientFiles) throws {
-        guard DataDirectory.exists(files.authority) || DataDirectory.exists(files.key) else { return }
+        guard DataDirectory.exists(files.authority) || DataDirectory.exists(files.key) else {
+            return
+        }
         let trust = try Self.readCertificate(self.directory.trust)
         let found = try? Self.readCertificate(files.authority)
         guard found?.fingerprint == trust.fingerprint else {

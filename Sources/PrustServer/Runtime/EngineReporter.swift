@@ -1,8 +1,8 @@
-import PrustTelemetry
 import Logging
 import PrustCore
 import PrustStorage
 import PrustSystemd
+import PrustTelemetry
 import Synchronization
 
 /// Tells metrics, the journal and the service manager what the engine reports.

@@ -1,12 +1,12 @@
-import NIOPosix
-import PrustTelemetry
-import Synchronization
 import Glibc
 import Logging
+import NIOPosix
 import PrustCore
 import PrustStorage
 import PrustSystemd
 import PrustTLS
+import PrustTelemetry
+import Synchronization
 
 /// What the admin API and the probes ask.
 extension Node: AdminBackend {

@@ -1,9 +1,9 @@
-import PrustTelemetry
 import NIOCore
 import NIOPosix
 import PrustCore
 import PrustSystemd
 import PrustTLS
+import PrustTelemetry
 
 /// The listeners: clients over TLS, probes over plain HTTP, the admin API on a Unix socket.
 extension Node {

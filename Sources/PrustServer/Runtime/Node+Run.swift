@@ -1,4 +1,3 @@
-import Synchronization
 import Logging
 import NIOCore
 import NIOPosix
@@ -6,6 +5,7 @@ import PrustCore
 import PrustStorage
 import PrustSystemd
 import PrustTLS
+import Synchronization
 import UnixSignals
 
 /// Starting, serving and stopping.
@@ -109,6 +109,7 @@ extension Node {
                 return (bound, LoopNotifier(state))
             }.get()
             self.engine.addListener { notifier.notify() }
+            services.add(state)
             loops.states.append(state)
             loops.beats.append(LoopBeat(eventLoop))
             loops.places[ObjectIdentifier(eventLoop)] = index

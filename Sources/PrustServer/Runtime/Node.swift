@@ -110,7 +110,8 @@ package final class Node: Sendable {
         _ cluster: ClusterIdentity
     ) throws -> Engine.Options {
         var storage = StorageOptions(
-            newStorageID: try StorageID.random(), createdAt: Clocks.wall()
+            newStorageID: try StorageID.random(),
+            createdAt: Clocks.wall()
         )
         storage.segmentByteCount = settings.storage.segmentSize
         storage.compressionLevel =

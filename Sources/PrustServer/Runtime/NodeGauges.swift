@@ -1,7 +1,7 @@
-import Synchronization
 import PrustCore
 import PrustStorage
 import PrustTelemetry
+import Synchronization
 
 /// Values that are read when metrics are scraped.
 enum NodeGauges {

@@ -1,7 +1,7 @@
-import PrustTelemetry
 import NIOCore
 import PrustCore
 import PrustTLS
+import PrustTelemetry
 
 /// Waits for the TLS handshake and then puts the handlers of the chosen protocol in its place.
 final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {

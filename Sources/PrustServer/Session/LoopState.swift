@@ -73,6 +73,11 @@ package final class LoopState {
         for session in self.sessions.values { session.drain() }
     }
 
+    /// What CLIENT LIST says of each session, the oldest first.
+    var descriptions: [String] {
+        self.sessions.values.sorted { $0.id < $1.id }.map(\.description)
+    }
+
     var sessionCount: Int { self.sessions.count }
 }
 

@@ -31,8 +31,13 @@ extension RESPSession {
         _ arguments: RequestArguments,
         _ executor: CommandExecutor
     ) -> CommandExecutor.Disposition {
-        guard let number = DecimalInteger.parse(arguments[1]), Int32(exactly: number) != nil else {
+        guard let number = DecimalInteger.parse(arguments[1]) else {
             return executor.notAnInteger()
+        }
+        guard Int32(exactly: number) != nil else {
+            return executor.fail(
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            )
         }
         return number == 0 ? executor.ok() : executor.fail("ERR DB index is out of range")
     }
@@ -98,6 +103,15 @@ extension RESPSession {
             guard arguments.count == 2 else { return wrongCount("info") }
             executor.out.writeReplyVerbatim(self.description + "\n", version: executor.version)
             return .done
+        } else if name.equals("list") {
+            guard arguments.count == 2 else { return executor.syntaxError() }
+            guard self.principal?.isAdmin == true else {
+                return executor.fail(
+                    "NOPERM this user has no permissions to run the 'client|list' command"
+                )
+            }
+            executor.deferred = .clientList
+            return .deferred
         } else if name.equals("setinfo") {
             guard arguments.count == 4 else { return wrongCount("setinfo") }
             return self.setInfo(arguments, executor)
@@ -120,8 +134,7 @@ extension RESPSession {
     ) -> CommandExecutor.Disposition {
         let attribute = arguments[2]
         guard attribute.equals("lib-name") || attribute.equals("lib-ver") else {
-            let shown = String(decoding: attribute, as: UTF8.self)
-            return executor.fail("ERR Unrecognized option '\(shown)'")
+            return executor.fail("ERR Unrecognized option '", attribute, "'")
         }
         guard let text = Self.connectionName(arguments[3]) else {
             let shown = String(decoding: attribute, as: UTF8.self)
@@ -154,7 +167,7 @@ extension RESPSession {
         return .done
     }
 
-    private var description: String {
+    var description: String {
         "id=\(self.id) addr=\(self.address) name=\(self.clientName)"
             + " user=\(self.principal?.name ?? "") resp=\(self.version.rawValue)"
             + " lib-name=\(self.libraryName) lib-ver=\(self.libraryVersion) db=0"
@@ -166,6 +179,7 @@ extension RESPSession {
             "GETNAME", "    Return the name of the current connection.",
             "ID", "    Return the ID of the current connection.",
             "INFO", "    Return information about the current connection.",
+            "LIST", "    Return information about all connections (admin).",
             "REPLY (ON|OFF|SKIP)", "    Control the replies sent to the current connection.",
             "SETINFO (LIB-NAME|LIB-VER) <value>", "    Note the client's library.",
             "SETNAME <name>", "    Assign the name <name> to the current connection.",

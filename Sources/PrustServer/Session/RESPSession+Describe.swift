@@ -1,6 +1,6 @@
-import PrustTelemetry
 import NIOCore
 import PrustCore
+import PrustTelemetry
 import PrustWire
 
 /// COMMAND and INFO, and the wrappers AT and EXPLAIN.
@@ -16,9 +16,13 @@ extension RESPSession {
         }
         let name = arguments[1]
         let named = (2..<max(arguments.count, 2)).map { Command.named(arguments[$0]) }
-        if name.equals("count"), arguments.count == 2 {
+        if arguments.count > 2, name.equals("count") {
+            return executor.fail("ERR wrong number of arguments for 'command|count' command")
+        }
+        if arguments.count > 2, name.equals("list") { return executor.syntaxError() }
+        if name.equals("count") {
             return executor.integer(Int64(Command.allCases.count))
-        } else if name.equals("list"), arguments.count == 2 {
+        } else if name.equals("list") {
             executor.out.writeReplyArray(count: Command.allCases.count)
             for command in Command.allCases { executor.out.writeReplyBulk(command.name) }
             return .done
@@ -44,7 +48,35 @@ extension RESPSession {
             }
             return .done
         }
-        return executor.fail(Self.unknownSubcommand(.command, name))
+        return name.equals("getkeys")
+            ? self.getKeys(arguments, executor)
+            : executor.fail(Self.unknownSubcommand(.command, name))
+    }
+
+    /// COMMAND GETKEYS: the keys that a command line names.
+    private func getKeys(
+        _ arguments: RequestArguments,
+        _ executor: CommandExecutor
+    ) -> CommandExecutor.Disposition {
+        guard arguments.count >= 4 else {
+            return executor.fail("ERR wrong number of arguments for 'command|getkeys' command")
+        }
+        let inner = arguments.dropping(2)
+        guard let command = Command.named(inner[0]) else {
+            return executor.fail("ERR Invalid command specified")
+        }
+        let spec = command.spec
+        guard spec.firstKey > 0 else {
+            return executor.fail("ERR The command has no key arguments")
+        }
+        guard inner.count == spec.arity || (spec.arity < 0 && inner.count >= -spec.arity) else {
+            return executor.fail("ERR Invalid number of arguments specified for command")
+        }
+        let last = spec.lastKey < 0 ? inner.count + spec.lastKey : spec.lastKey
+        let keys = Array(stride(from: spec.firstKey, through: last, by: spec.keyStep))
+        executor.out.writeReplyArray(count: keys.count)
+        for index in keys { executor.out.writeReplyBulk(inner[index]) }
+        return .done
     }
 
     private func describe(_ command: Command, _ executor: CommandExecutor) {

@@ -1,7 +1,7 @@
-import PrustTelemetry
 import NIOCore
 import PrustCore
 import PrustTLS
+import PrustTelemetry
 import PrustWire
 
 /// From the words of a command to what runs it: name, number of arguments, permission.
@@ -13,6 +13,10 @@ extension RESPSession {
         guard let command = Command.named(arguments[0]) else {
             self.loop.services.metrics.unknownCommands.add(1, shard: self.loop.index)
             self.command = .command
+            if Self.isCrossProtocol(arguments[0]) {
+                self.refuseCrossProtocol(executor)
+                return .done
+            }
             return executor.fail(Self.unknownCommand(arguments))
         }
         self.command = command
@@ -153,18 +157,45 @@ extension RESPSession {
 
     // MARK: Error texts of Redis
 
-    private static func unknownCommand(_ arguments: RequestArguments) -> String {
-        let name = String(decoding: arguments[0].prefix(128), as: UTF8.self)
-        var shown = ""
-        for index in 1..<max(arguments.count, 1) where shown.utf8.count < 128 {
-            let room = 128 - shown.utf8.count
-            shown += "'\(String(decoding: arguments[index].prefix(room), as: UTF8.self))' "
+    private static func unknownCommand(_ arguments: RequestArguments) -> [UInt8] {
+        var shown: [UInt8] = []
+        for index in 1..<max(arguments.count, 1) where shown.count < 128 {
+            shown.append(UInt8(ascii: "'"))
+            shown += arguments[index].prefix(128 - shown.count + 1).prefix { $0 != 0 }
+            shown += Array("' ".utf8)
         }
-        return "ERR unknown command '\(name)', with args beginning with: \(shown)"
+        return Array("ERR unknown command '".utf8) + arguments[0].prefix(128).prefix { $0 != 0 }
+            + Array("', with args beginning with: ".utf8) + shown
     }
 
-    static func unknownSubcommand(_ command: Command, _ name: UnsafeRawBufferPointer) -> String {
-        let shown = String(decoding: name.prefix(128), as: UTF8.self)
-        return "ERR unknown subcommand '\(shown)'. Try \(command.name.uppercased()) HELP."
+    static func unknownSubcommand(_ command: Command, _ name: UnsafeRawBufferPointer) -> [UInt8] {
+        Array("ERR unknown subcommand '".utf8) + name.prefix(128).prefix { $0 != 0 }
+            + Array("'. Try \(command.name.uppercased()) HELP.".utf8)
+    }
+
+    /// What a browser sends when a page makes it talk to a database: no client does.
+    private static func isCrossProtocol(_ name: UnsafeRawBufferPointer) -> Bool {
+        name.equals("post") || name.equals("host:")
+    }
+
+    /// Closes the connection at once, replies and all.
+    private func refuseCrossProtocol(_ executor: CommandExecutor) {
+        self.loop.services.metrics.protocolErrors.add()
+        self.loop.services.audit.record(
+            AuditEvent(
+                who: self.principal?.name ?? "unknown",
+                method: self.principal?.method,
+                from: self.address,
+                action: "http-over-resp",
+                target: nil,
+                outcome: .denied,
+                reason: "a browser was made to send commands"
+            )
+        )
+        executor.out.clear()
+        executor.replyStart = 0
+        self.readyEnd = 0
+        self.held.removeAll()
+        self.phase = .closing
     }
 }

@@ -1,13 +1,13 @@
-import PrustTelemetry
 import NIOCore
 import PrustCore
+import PrustTelemetry
 import PrustWire
 
 /// AUTH and HELLO.
 extension RESPSession {
     private static let mustLogIn =
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-        + "<proto> AUTH <user> <pass> option can be used to authenticate the client and select "
+        + "AUTH <user> <pass> option can be used to authenticate the client and select "
         + "the RESP protocol version at the same time"
     private static let wrongPassword =
         "WRONGPASS invalid username-password pair or user is disabled."
@@ -132,8 +132,7 @@ extension RESPSession {
                 clientName = name
                 index += 2
             } else {
-                let shown = String(decoding: option, as: UTF8.self)
-                return executor.fail("ERR Syntax error in HELLO option '\(shown)'")
+                return executor.fail("ERR Syntax error in HELLO option '", option, "'")
             }
         }
         return self.hello(version, credentials, clientName, executor)

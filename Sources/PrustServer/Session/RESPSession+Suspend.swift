@@ -1,5 +1,5 @@
-import NIOPosix
 import NIOCore
+import NIOPosix
 import PrustCore
 import PrustWire
 
@@ -34,6 +34,17 @@ extension RESPSession {
                 Result { () throws(Engine.ScanError) in try engine.scan(request) }
             } then: { session, result in
                 session.finishScan(result)
+            }
+        case .clientList:
+            let bound = NIOLoopBound(self, eventLoop: self.loop.eventLoop)
+            self.loop.services.describeClients(on: self.loop.eventLoop).whenSuccess { lines in
+                let session = bound.value
+                guard case .suspended = session.phase else { return }
+                session.finishSuspended { executor in
+                    let text = lines.map { $0 + "\n" }.joined()
+                    executor.out.writeReplyVerbatim(text, version: executor.version)
+                    return .done
+                }
             }
         case .databaseSize:
             self.onDiskThread {

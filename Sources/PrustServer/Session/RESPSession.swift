@@ -1,8 +1,8 @@
-import PrustTelemetry
 import NIOCore
 import PrustCore
 import PrustStorage
 import PrustTLS
+import PrustTelemetry
 import PrustWire
 
 /// One client's connection: reads commands, runs them in order, sends their replies in order.
@@ -323,7 +323,8 @@ final class RESPSession: ChannelDuplexHandler {
     private func failProtocol(_ executor: CommandExecutor, _ text: String) {
         self.loop.services.metrics.protocolErrors.add()
         executor.begin()
-        executor.out.writeReplyError("ERR " + text)
+        let bytes = "ERR \(text)".unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) }
+        executor.out.writeReplyError(bytes)
         if let last = self.held.last {
             var reply = last
             reply.end = executor.out.writerIndex

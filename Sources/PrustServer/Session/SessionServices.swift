@@ -1,4 +1,5 @@
 import Logging
+import NIOCore
 package import NIOPosix
 package import PrustCore
 import Synchronization
@@ -22,6 +23,7 @@ package final class SessionServices: Sendable {
     package let metrics: ServerMetrics
     package let diskThreads: NIOThreadPool
     package let nodeDescription: NodeDescription
+    private let loops = Mutex<[NIOLoopBound<LoopState>]>([])
     private let lastConnectionID = Atomic<Int64>(0)
 
     /// What clients may know of the node.
@@ -55,6 +57,21 @@ package final class SessionServices: Sendable {
         self.metrics = metrics
         self.diskThreads = diskThreads
         self.nodeDescription = nodeDescription
+    }
+
+    /// Makes a loop known, so that its clients can be listed.
+    func add(_ loop: NIOLoopBound<LoopState>) {
+        self.loops.withLock { $0.append(loop) }
+    }
+
+    /// A line for each client of all loops; the future completes on `eventLoop`, later than now.
+    func describeClients(on eventLoop: any EventLoop) -> EventLoopFuture<[String]> {
+        let parts = self.loops.withLock { $0 }.map { loop in
+            loop.eventLoop.submit { loop.value.descriptions }
+        }
+        return EventLoopFuture.whenAllSucceed(parts, on: eventLoop).flatMap { parts in
+            eventLoop.submit { parts.flatMap { $0 } }
+        }
     }
 
     func nextConnectionID() -> Int64 {

@@ -59,7 +59,8 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func isIPv4(_ parts: [String]) -> Bool {
-        parts.count == 4 && parts.allSatisfy { UInt8($0) != nil && ($0.count == 1 || $0.first != "0") }
+        parts.count == 4
+            && parts.allSatisfy { UInt8($0) != nil && ($0.count == 1 || $0.first != "0") }
     }
 
     /// Hexadecimal groups with at most one `::`, an IPv4 tail or zone left out.

@@ -28,19 +28,20 @@ package enum SettingTable {
             "data-dir",
             \.dataDirectory,
             derivedDefault: nil,
-            "Directory of the node's identity, segments and index. Required; one process a directory."
+            "Directory of identity, segments and index. Required; one process a directory."
         ),
         .endpoint(
             "listen",
             \.listen,
             default: Endpoint(host: "127.0.0.1", port: 8_000),
-            "Address of the one TLS port for clients, the admin API and other nodes. Required in a file."
+            "Address of the TLS port for clients, admin API and other nodes. Required in a file."
         ),
         SettingKey(
             name: "advertise",
             kind: .endpoint(portMin: 1),
             derivedDefault: "the address of `listen`",
-            summary: "Address under which clients and other nodes reach this node. Required in a file.",
+            summary:
+                "Address under which clients and other nodes reach this node. Required in a file.",
             write: { if case .endpoint(let value) = $1 { $0.advertise = value } },
             read: { $0.advertise.map { .endpoint($0) } }
         ),
@@ -88,8 +89,8 @@ package enum SettingTable {
             "tls.client-certificates",
             \.tls.clientCertificates,
             default: .optional,
-            "With `required`, a connection without a client certificate is refused in the handshake; "
-                + "with `optional`, it must authenticate with AUTH."
+            "With `required`, a connection without a client certificate is refused in the "
+                + "handshake; with `optional`, it must authenticate with AUTH."
         ),
     ]
 
@@ -232,7 +233,7 @@ package enum SettingTable {
             \.authAttempts,
             1...10_000,
             default: 10,
-            "Wrong passwords a minute from one address for one name; ten times as many for all names."
+            "Wrong passwords a minute from one address for one name; ten times for all names."
         ).reloadable(),
         .integer(
             "cluster.partition-bits",

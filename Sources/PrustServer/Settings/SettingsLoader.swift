@@ -136,7 +136,13 @@ package struct SettingsLoader {
             self.set("data-dir", to: text, source: source, line: nil, field: "--data-dir")
         }
         if let text = flags.metricsListen {
-            self.set("metrics.listen", to: text, source: source, line: nil, field: "--metrics-listen")
+            self.set(
+                "metrics.listen",
+                to: text,
+                source: source,
+                line: nil,
+                field: "--metrics-listen"
+            )
         }
         for assignment in flags.assignments {
             guard let equals = assignment.firstIndex(of: "=") else {
@@ -217,7 +223,11 @@ package struct SettingsLoader {
     /// - Parameter credentialsDirectory: `$CREDENTIALS_DIRECTORY`, for `credential:NAME`.
     package mutating func finish(credentialsDirectory: String?) {
         if self.settings.dataDirectory.isEmpty, self.problems.isEmpty {
-            self.complain("data-dir", "nothing", "a directory (data-dir in the file, or --data-dir)")
+            self.complain(
+                "data-dir",
+                "nothing",
+                "a directory (data-dir in the file, or --data-dir)"
+            )
         }
         let listen = self.settings.listen
         let metrics = self.settings.metricsListen

@@ -68,10 +68,13 @@ package enum SettingsManual {
 
     /// In quotes where the plain text would not read back as the same value.
     static func quoted(_ text: String) -> String {
-        if case .success(.scalar(let read)) = SettingsScalar.read(Array(text.utf8)[...]), read == text {
+        if case .success(.scalar(let read)) = SettingsScalar.read(Array(text.utf8)[...]),
+            read == text
+        {
             return text
         }
-        return "'" + text.split(separator: "'", omittingEmptySubsequences: false)
+        return "'"
+            + text.split(separator: "'", omittingEmptySubsequences: false)
             .joined(separator: "''") + "'"
     }
 
@@ -98,9 +101,9 @@ package enum SettingsManual {
             idle-timeout: 5m
         ```
 
-        Quote a value that begins with `[` (an IPv6 address: `listen: "[::]:8000"`). Anchors, aliases,
-        tags, values of several lines and mappings in braces are refused. Sizes have a unit (`B`,
-        `KiB`, `MiB`, `GiB`, `TiB`), and so have durations (`ms`, `s`, `m`, `h`, `d`).
+        Quote a value that begins with `[` (an IPv6 address: `listen: "[::]:8000"`). Anchors,
+        aliases, tags, values of several lines and mappings in braces are refused. Sizes have a
+        unit (`B`, `KiB`, `MiB`, `GiB`, `TiB`), and so have durations (`ms`, `s`, `m`, `h`, `d`).
         `prustadm reload` (or SIGHUP) takes up the settings that say `yes` under Reload, and reads
         certificates and keys again; it names the others that changed and wait for a restart.
         """

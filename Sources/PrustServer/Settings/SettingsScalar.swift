@@ -87,7 +87,9 @@ enum SettingsScalar {
         if text.last == UInt8(ascii: ":") || (end < value.endIndex && previous == 0x3A) {
             throw Fault(found: "a `: ` inside a value", expected: "the value in quotes")
         }
-        if let first = text.first, Self.isIndicator(first), text.dropFirst().first.map(Self.isBlank) ?? true {
+        if let first = text.first, Self.isIndicator(first),
+            text.dropFirst().first.map(Self.isBlank) ?? true
+        {
             throw Fault(
                 found: "a value that begins with \"\(Character(UnicodeScalar(first))) \"",
                 expected: "the value in quotes"
@@ -129,7 +131,8 @@ enum SettingsScalar {
                 rest = after.drop(while: Self.isBlank)
             } else {
                 let isEnd = { (byte: UInt8) in
-                    byte == UInt8(ascii: ",") || byte == UInt8(ascii: "]") || byte == UInt8(ascii: "[")
+                    byte == UInt8(ascii: ",") || byte == UInt8(ascii: "]")
+                        || byte == UInt8(ascii: "[")
                 }
                 let item = rest.prefix { !isEnd($0) }
                 let text = try Self.plainText(Self.trimmed(item), isInList: true)

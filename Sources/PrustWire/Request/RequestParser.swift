@@ -11,6 +11,7 @@ package struct RequestParser {
         case needsMore
         /// A command of this many bytes; its arguments are in ``places``. None of them: ignore it.
         case command(byteCount: Int)
+        /// The text of the error, each character standing for one byte.
         case failed(String)
     }
 
@@ -118,7 +119,7 @@ package struct RequestParser {
         case .failed(let text): return .failed(text)
         case .line(let start, let end):
             guard bytes[mark] == UInt8(ascii: "$") else {
-                let found = String(decoding: [bytes[mark]], as: UTF8.self)
+                let found = Character(UnicodeScalar(bytes[mark]))
                 return .failed("Protocol error: expected '$', got '\(found)'")
             }
             guard let length = DecimalInteger.parse(bytes[(start + 1)..<end]),
@@ -141,6 +142,7 @@ package struct RequestParser {
 
     private enum Line {
         case needsMore
+        /// The text of the error, each character standing for one byte.
         case failed(String)
         case line(Int, Int)
     }

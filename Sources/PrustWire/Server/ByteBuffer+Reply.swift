@@ -13,8 +13,13 @@ extension ByteBuffer {
 
     /// Writes an error; line ends inside become spaces, as in Redis.
     package mutating func writeReplyError(_ text: String) {
+        self.writeReplyError(text.utf8)
+    }
+
+    /// The same for bytes that need not be text, such as what a client sent.
+    package mutating func writeReplyError(_ bytes: some Sequence<UInt8>) {
         self.writeStaticString("-")
-        for byte in text.utf8 {
+        for byte in bytes {
             let isLineEnd = byte == UInt8(ascii: "\r") || byte == UInt8(ascii: "\n")
             self.writeInteger(isLineEnd ? UInt8(ascii: " ") : byte)
         }

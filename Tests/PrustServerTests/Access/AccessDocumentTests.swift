@@ -160,7 +160,11 @@ import Testing
             try document.addCertificate(certificate, to: "root", now: Self.now)
         }
         let code = Self.refusal(document) { (document) throws(AccessError) in
-            try document.addCertificate(Self.certificate("x", seconds: 9), to: "root", now: Self.now)
+            try document.addCertificate(
+                Self.certificate("x", seconds: 9),
+                to: "root",
+                now: Self.now
+            )
         }
         #expect(code == .tooMany)
         let later = WallTime(milliseconds: Self.now.milliseconds + 6_000)

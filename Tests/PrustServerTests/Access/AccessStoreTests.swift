@@ -111,7 +111,10 @@ import Testing
             .notFound
         ),
         (
-            text(users: "[\(user.replacing("\"created\":0", with: "\"created\":0,\"password\":\"x\""))]"),
+            text(
+                users:
+                    "[\(user.replacing("\"created\":0", with: "\"created\":0,\"password\":\"x\""))]"
+            ),
             .invalid
         ),
         (text(roles: "[{\"name\":\"r\",\"verbs\":[\"fly\"],\"prefixes\":[]}]"), .storage),

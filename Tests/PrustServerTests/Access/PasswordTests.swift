@@ -23,7 +23,8 @@ import Testing
 
     /// The second vector of RFC 7914, section 12, cut to our length of key.
     @Test func standardParametersAreScrypt() throws {
-        let text = "$scrypt$ln=15,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
+        let text =
+            "$scrypt$ln=15,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
             + "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
         let hash = try #require(PasswordHash(text))
         #expect(hash.cost == .standard)

@@ -73,13 +73,15 @@ import Testing
         for _ in 0..<400 {
             let prefixes = (0..<Int.random(in: 0...8, using: &random)).map { _ in
                 (0..<Int.random(in: 1...4, using: &random)).map { _ in
-                    UInt8.random(in: 254...255, using: &random) &+ UInt8.random(in: 0...2, using: &random)
+                    UInt8.random(in: 254...255, using: &random)
+                        &+ UInt8.random(in: 0...2, using: &random)
                 }
             }
             let set = KeyPrefixSet(prefixes)
             for _ in 0..<40 {
                 let key = (0..<Int.random(in: 0...6, using: &random)).map { _ in
-                    UInt8.random(in: 254...255, using: &random) &+ UInt8.random(in: 0...2, using: &random)
+                    UInt8.random(in: 254...255, using: &random)
+                        &+ UInt8.random(in: 0...2, using: &random)
                 }
                 let expected = prefixes.contains { key.starts(with: $0) }
                 #expect(key.withUnsafeBytes { set.contains(beginningOf: $0) } == expected)

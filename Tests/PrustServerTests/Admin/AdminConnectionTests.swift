@@ -110,7 +110,8 @@ import Testing
                 ["HTTP/1.1 400 Bad Request"]
             ),
             (
-                "POST /v1/users HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "POST /v1/users HTTP/1.1\r\nContent-Length: 5\r\n"
+                    + "Transfer-Encoding: chunked\r\n\r\n",
                 ["HTTP/1.1 400 Bad Request"]
             ),
             (

@@ -69,7 +69,10 @@ import Testing
         try await AccessStoreTests.withDirectory { directory in
             let fixture = try AdminFixture(directory)
             let steps: [(method: String, path: String, body: String, status: Int)] = [
-                ("POST", "/v1/users", #"{"name":"bob","roles":["readonly"],"password":"password1"}"#, 201),
+                (
+                    "POST", "/v1/users",
+                    #"{"name":"bob","roles":["readonly"],"password":"password1"}"#, 201
+                ),
                 ("POST", "/v1/users", #"{"name":"bob","roles":[]}"#, 409),
                 ("POST", "/v1/users", #"{"name":"amy","roles":["no"]}"#, 404),
                 ("POST", "/v1/users", #"{"name":"amy","roles":[],"password":"short"}"#, 400),
@@ -120,7 +123,10 @@ import Testing
         try await AccessStoreTests.withDirectory { directory in
             let fixture = try AdminFixture(directory)
             let steps: [(method: String, path: String, body: String, status: Int)] = [
-                ("POST", "/v1/roles", #"{"name":"app","verbs":["read","write"],"prefixes":["app:"]}"#, 201),
+                (
+                    "POST", "/v1/roles",
+                    #"{"name":"app","verbs":["read","write"],"prefixes":["app:"]}"#, 201
+                ),
                 ("POST", "/v1/roles", #"{"name":"all","verbs":["read"]}"#, 201),
                 ("POST", "/v1/roles", #"{"name":"app","verbs":["read"]}"#, 409),
                 ("POST", "/v1/roles", #"{"name":"x","verbs":["fly"]}"#, 400),
@@ -205,7 +211,8 @@ import Testing
         try await AccessStoreTests.withDirectory { directory in
             let fixture = try AdminFixture(directory)
             let bodies = [
-                String(repeating: "[", count: 500_000), String(repeating: "{\"a\":", count: 100_000),
+                String(repeating: "[", count: 500_000),
+                String(repeating: "{\"a\":", count: 100_000),
                 "{\"name\":\"\\ud800\",\"roles\":[]}", "{\"name\":1e999,\"roles\":[]}",
                 "{\"roles\":[\(String(repeating: "\"r\",", count: 100_000))\"r\"],\"name\":\"x\"}",
                 "\u{0}\u{1}", "null", "true", "\"\"",

@@ -58,7 +58,8 @@ import Testing
         ),
         (
             good + "limits:\n  connections: many",
-            "p.yaml:5: limits.connections: found \"many\", expected a whole number from 1 to 1000000"
+            "p.yaml:5: limits.connections: found \"many\", expected a whole number from 1 to "
+                + "1000000"
         ),
         (
             good + "limits.connections: 0",
@@ -66,8 +67,8 @@ import Testing
         ),
         (
             good + "tls.handshake-timeout: 5",
-            "p.yaml:4: tls.handshake-timeout: found \"5\", expected a duration such as 30s or 250ms, "
-                + "from 1s to 1m"
+            "p.yaml:4: tls.handshake-timeout: found \"5\", expected a duration such as 30s or "
+                + "250ms, from 1s to 1m"
         ),
         (
             good + "limits: 5",
@@ -85,13 +86,13 @@ import Testing
         ),
         (
             "data-dir: /data\nadvertise: db1:8000",
-            "p.yaml: listen: found nothing, expected an address HOST:PORT or \"[IPV6]:PORT\" with a "
-                + "port from 0 to 65535"
+            "p.yaml: listen: found nothing, expected an address HOST:PORT or \"[IPV6]:PORT\" "
+                + "with a port from 0 to 65535"
         ),
         (
             "data-dir: /data\nlisten: 0.0.0.0:1",
-            "p.yaml: advertise: found nothing, expected an address HOST:PORT or \"[IPV6]:PORT\" with "
-                + "a port from 1 to 65535"
+            "p.yaml: advertise: found nothing, expected an address HOST:PORT or "
+                + "\"[IPV6]:PORT\" with a port from 1 to 65535"
         ),
         (
             "data-dir: /d\nlisten: a:1\nadvertise: 0.0.0.0:1",

@@ -129,7 +129,9 @@ import Testing
         let names = SettingTable.all.map(\.name)
         #expect(Set(names).count == names.count)
         #expect(Set(SettingTable.all.map(\.variable)).count == names.count)
-        #expect(SettingTable.byName["limits.idle-timeout"]?.variable == "PRUSTDB_LIMITS_IDLE_TIMEOUT")
+        #expect(
+            SettingTable.byName["limits.idle-timeout"]?.variable == "PRUSTDB_LIMITS_IDLE_TIMEOUT"
+        )
         for key in SettingTable.all {
             #expect(key.defaultValue.map { key.parse($0.description) == $0 } ?? true, "\(key.name)")
         }

@@ -1,0 +1,8 @@
+import FuzzTargets
+
+/// What libFuzzer calls with every input.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func runOneInput(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
+    fuzzGlob(UnsafeRawBufferPointer(start: start, count: count))
+    return 0
+}
