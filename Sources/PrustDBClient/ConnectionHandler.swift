@@ -169,7 +169,10 @@ extension ConnectionHandler {
     }
 
     private func closeIfDrained() {
-        guard self.isDraining, self.inFlight.isEmpty, self.unsent.isEmpty else { return }
+        // Replies that nobody waits for any more are not waited for.
+        guard self.isDraining, self.inFlight.allSatisfy({ $0.isEnded }),
+            self.unsent.allSatisfy({ $0.isEnded })
+        else { return }
         self.context?.close(promise: nil)
     }
 
@@ -240,5 +243,6 @@ extension ConnectionHandler {
             next = min(next ?? stalledAt, stalledAt)
         }
         if let next { self.arm(at: next) }
+        self.closeIfDrained()
     }
 }

@@ -170,7 +170,8 @@ struct SimulatedDisk: Sendable {
         self.counts[call, default: 0] += 1
         let operation = "\(call)"
         guard !self.isDead else { throw FileError(operation: operation, path: path, code: EIO) }
-        guard let fault = self.fault, fault.call == nil || fault.call == call else { return nil }
+        guard let fault = self.fault, fault.call ?? call == call else { return nil }
+        if fault.call == nil, call.changesNothing { return nil }
         let index = self.faultCount
         self.faultCount += 1
         guard index == fault.index || (fault.isLasting && index > fault.index) else { return nil }

@@ -27,6 +27,15 @@ package final class SimulatedFileSystem: FileSystem {
         case makeDirectory
         case syncDirectory
         case lock
+
+        var changesNothing: Bool {
+            switch self {
+            case .read, .size, .list, .lock: true
+            case .open, .write, .syncData, .sync, .truncate, .allocate, .rename, .unlink,
+                .makeDirectory, .syncDirectory:
+                false
+            }
+        }
     }
 
     /// What goes wrong, and when.
@@ -40,7 +49,7 @@ package final class SimulatedFileSystem: FileSystem {
             case crashes
         }
 
-        /// The kind of call that counts, `nil` for any.
+        /// The kind of call that counts, `nil` for any that may change something.
         var call: Call?
         /// Which one, from 0, counted from when the fault was planted.
         var index: Int
@@ -88,7 +97,9 @@ package final class SimulatedFileSystem: FileSystem {
     /// Bytes of all files.
     package var usedByteCount: UInt64 { self.state.withLock { $0.usedByteCount } }
 
-    /// Loses what was not synced, or some of it. All open files are closed, all locks are free.
+    /// Loses what was not synced, or some of it.
+    ///
+    /// All open files are closed, all locks are free.
     package func crash(random: inout SeededRandom) {
         self.state.withLock { $0.crash(random: &random) }
     }

@@ -86,6 +86,7 @@ package final class DecompressorPool: Sendable {
     /// - Parameters:
     ///   - stored: One zstd frame.
     ///   - target: Exactly as long as the value must be, so that no bomb can go off.
+    /// - Throws: `.decompression` for anything that is not one frame of that size.
     package func decompress(
         _ stored: UnsafeRawBufferPointer,
         into target: UnsafeMutableRawBufferPointer

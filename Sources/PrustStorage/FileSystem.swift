@@ -53,7 +53,11 @@ package protocol File: AnyObject, Sendable {
     ///   - buffer: Where the bytes go.
     ///   - offset: Where in the file they start.
     /// - Returns: The bytes read; fewer than asked for only at the end of the file.
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(FileError)
+    /// - Throws: The error of the system call.
+    func read(
+        into buffer: UnsafeMutableRawBufferPointer,
+        at offset: UInt64
+    ) throws(FileError)
         -> Int
 
     /// Writes all bytes, or throws; how many were written before an error is unknown.
@@ -90,6 +94,8 @@ extension FileSystem {
     /// - Parameters:
     ///   - path: The file.
     ///   - byteCountMax: The most that is read; the rest of a longer file is left out.
+    /// - Returns: The bytes.
+    /// - Throws: The error of the first call that failed.
     package func contents(of path: String, byteCountMax: Int) throws(FileError) -> [UInt8] {
         let file = try self.open(path, .read)
         let byteCount = Int(min(try file.size(), UInt64(clamping: byteCountMax)))
@@ -105,6 +111,7 @@ extension FileSystem {
     ///   - path: The file.
     ///   - directory: The directory that holds it.
     ///   - contents: What it says from now on.
+    /// - Throws: The error of the first call that failed.
     package func replace(
         _ path: String,
         in directory: String,

@@ -115,6 +115,7 @@ package final class Index: Sendable {
     ///   - sorted: The entries in the order of their key IDs, which makes this quick.
     ///   - position: Where the log is in the index up to, once the last part has been applied.
     ///   - isFinal: This is the last part: the position holds from now on.
+    /// - Throws: `.full` when nothing of the last transaction was written, else the index has stopped.
     package func apply(
         _ sorted: [IndexEntry],
         position: LogPosition,
@@ -207,7 +208,9 @@ package final class Index: Sendable {
         }
     }
 
-    /// Stops all changes. The next start makes the index again if its files cannot be trusted.
+    /// Stops all changes.
+    ///
+    /// The next start makes the index again if its files cannot be trusted.
     private func fail(_ error: IndexError) -> IndexError {
         self.files.freeze()
         let isFirst = self.state.withLock { state in

@@ -1,8 +1,9 @@
 internal import CSQLite
 internal import PrustCore
 
-/// The one SQLite connection of an index with its statements. Not `Sendable`: ``Index`` keeps it
-/// in a mutex.
+/// The one SQLite connection of an index with its statements.
+///
+/// Not `Sendable`: ``Index`` keeps it in a mutex.
 final class IndexConnection {
     static let formatVersion: Int64 = 1
     private static let versionByteCount = 28

@@ -187,7 +187,9 @@ final class IndexVFS {
         _ flags: Int32,
         _ result: UnsafeMutablePointer<Int32>?
     ) -> Int32 {
-        guard let path, let result, let files = Self.files(vfs) else { return IndexCode.accessFailed }
+        guard let path, let result, let files = Self.files(vfs) else {
+            return IndexCode.accessFailed
+        }
         do throws(FileError) {
             result.pointee = try files.exists(String(cString: path)) ? 1 : 0
             return SQLITE_OK

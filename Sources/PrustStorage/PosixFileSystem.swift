@@ -235,6 +235,7 @@ package enum SystemCall {
     ///   - byteCount: How much to transfer.
     ///   - call: One system call; told what has been transferred already.
     /// - Returns: The bytes transferred.
+    /// - Throws: The error of the call that failed.
     package static func repeatUntilDone(
         _ operation: String,
         _ path: String,

@@ -37,6 +37,26 @@ package struct RecordHeader: Hashable, Sendable {
     package var isMarker: Bool
     /// Where in the segment the first record of its group is.
     package var groupOffset: UInt32
+
+    package init(
+        fields: RecordFields,
+        byteCount: UInt32,
+        keyByteCount: Int,
+        storedByteCount: Int,
+        valueByteCount: Int,
+        isCompressed: Bool,
+        isMarker: Bool,
+        groupOffset: UInt32
+    ) {
+        self.fields = fields
+        self.byteCount = byteCount
+        self.keyByteCount = keyByteCount
+        self.storedByteCount = storedByteCount
+        self.valueByteCount = valueByteCount
+        self.isCompressed = isCompressed
+        self.isMarker = isMarker
+        self.groupOffset = groupOffset
+    }
 }
 
 /// Why bytes are not a record.

@@ -86,6 +86,7 @@ package enum RecordCodec {
     ///   - bytes: At least the fixed part.
     ///   - offset: Where in the segment it is.
     /// - Returns: The header; the checksum has not been checked yet.
+    /// - Throws: What is wrong first.
     package static func header(
         of bytes: UnsafeRawBufferPointer,
         offset: UInt32
@@ -169,6 +170,8 @@ package enum RecordCodec {
     ///   - bytes: The record; bytes after its end do not matter.
     ///   - offset: Where in the segment it is.
     ///   - seed: The segment's seed.
+    /// - Returns: The header.
+    /// - Throws: What is wrong first.
     package static func decode(
         _ bytes: UnsafeRawBufferPointer,
         offset: UInt32,

@@ -236,7 +236,10 @@ struct Recovery {
         _ segments: inout [Segment],
         _ report: inout RecoveryReport
     ) throws(StorageError) -> SegmentLog.Start {
-        guard let last = segments.last else { return try self.makeFirst(&segments) }
+        guard let last = segments.last else {
+            try self.checkNeverUsed()
+            return try self.makeFirst(&segments)
+        }
         try self.cutLeftover(segments)
         let path = self.directory.path(last.number)
         let (file, tail) = try StorageError.wrap {
@@ -286,6 +289,18 @@ struct Recovery {
             try file.truncate(to: before.limit)
             try file.sync()
         }
+    }
+
+    /// The index is made after the first segment: with an index and no segment all data is gone.
+    private func checkNeverUsed() throws(StorageError) {
+        let files = IndexFiles(
+            fileSystem: self.directory.fileSystem,
+            directory: "\(self.path)/index"
+        )
+        let isUsed = try StorageError.wrap { () throws(FileError) in
+            try files.exists(files.databasePath)
+        }
+        guard !isUsed || self.options.allowMissingSegments else { throw .missingSegments([1]) }
     }
 
     private func makeFirst(

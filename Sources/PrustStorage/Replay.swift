@@ -34,6 +34,7 @@ struct Replay {
     ///   - report: Counts and damage go here.
     ///   - progress: Called every few megabytes.
     ///   - body: Called for each record.
+    /// - Throws: What reading a segment or `body` throws.
     func run(
         from position: LogPosition,
         phase: RecoveryProgress.Phase,

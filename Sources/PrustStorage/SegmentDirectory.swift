@@ -49,6 +49,7 @@ package struct SegmentDirectory: Sendable {
     ///   - zeroByteCount: How far it is filled with zeros, if there is room.
     ///   - spare: A file of zeros to make it from.
     /// - Returns: The file and its length.
+    /// - Throws: `.full` when nothing was made, `.file` when that is not certain.
     package func create(
         _ header: SegmentHeader,
         records: UnsafeRawBufferPointer,

@@ -89,6 +89,7 @@ package final class SegmentLog {
     ///   - value: The value, copied; empty for a tombstone.
     /// - Returns: Where the record will be; `nil` when the open group must be committed first,
     ///   since it and the record do not fit in one segment, or in one group.
+    /// - Throws: `.full` when a new segment does not fit on the disk, `.failed` when the log stopped.
     package func append(
         _ fields: RecordFields,
         key: UnsafeRawBufferPointer,
@@ -278,6 +279,7 @@ package final class SegmentLog {
     ///   - newEnd: Where the group ends.
     ///   - step: How far ahead.
     /// - Returns: The length of the file then; one sync serves both.
+    /// - Throws: The error of the write.
     private func extend(beyond newEnd: UInt64, by step: UInt64) throws(FileError) -> UInt64 {
         guard newEnd > self.byteCount, step > 0 else { return self.byteCount }
         let target = min(newEnd + step, UInt64(self.options.segmentByteCount))
@@ -329,10 +331,12 @@ package final class SegmentLog {
 
     /// The length that a new segment starts with.
     private var firstByteCount: UInt64 {
-        UInt64(min(
-            self.options.segmentByteCount,
-            Int(SegmentHeader.byteCount) + self.options.extensionByteCount
-        ))
+        UInt64(
+            min(
+                self.options.segmentByteCount,
+                Int(SegmentHeader.byteCount) + self.options.extensionByteCount
+            )
+        )
     }
 }
 

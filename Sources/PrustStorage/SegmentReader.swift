@@ -62,6 +62,8 @@ package final class SegmentReader: Sendable {
     ///   - location: Where it is, from the index or the log.
     ///   - keyID: The key it must be of.
     ///   - body: Gets the header and the value, which is valid only during the call.
+    /// - Returns: What `body` returns.
+    /// - Throws: ``ReadError``.
     package func read<R>(
         _ location: Location,
         keyID: KeyID,

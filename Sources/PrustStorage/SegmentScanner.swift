@@ -9,7 +9,9 @@ struct SegmentScanner {
         case end
     }
 
-    /// Bytes that may be checksummed in vain while searching. A hostile value full of headers that
+    /// Bytes that may be checksummed in vain while searching.
+    ///
+    /// A hostile value full of headers that
     /// claim 16 MiB each would otherwise keep recovery busy for hours.
     private static let vainByteCountMax: UInt64 = 1024 * 1024 * 1024
     private static let vainRecordByteCountMax = 4096

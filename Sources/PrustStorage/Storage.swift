@@ -30,6 +30,8 @@ package final class Storage: Sendable {
     ///   - progress: Called now and then while there is a log to read.
     ///   - sink: Gets the records that the index does not know yet, in log order; a key may come
     ///     again, and not always with a higher version.
+    /// - Returns: The storage.
+    /// - Throws: Why the directory cannot be used, or not now.
     package static func open(
         directory: String,
         fileSystem: any FileSystem,
@@ -104,7 +106,10 @@ package final class Storage: Sendable {
         guard isFree else {
             let bytes = try? fileSystem.contents(of: path, byteCountMax: 32)
             let text = String(decoding: bytes ?? [], as: UTF8.self)
-            throw .locked(path: path, holder: text.split(separator: "\n").first.flatMap { Int32($0) })
+            throw .locked(
+                path: path,
+                holder: text.split(separator: "\n").first.flatMap { Int32($0) }
+            )
         }
         // Only for the message above: a full disk must not keep the node from starting.
         do throws(FileError) {

@@ -1,6 +1,6 @@
 internal import PrustCore
 
-/// The META file: which format a directory has and who it is. Written once.
+/// The META file: which format a directory has and who it is.
 struct StorageMeta: Equatable, Sendable {
     static let formatVersion: UInt32 = 1
     static let byteCountMax = 4096

@@ -148,8 +148,10 @@ struct TailRepair {
         )
     }
 
-    /// On a full disk the group is written again where it is: the same bytes, so that a torn
-    /// write changes nothing. What stands behind its first damage is given up.
+    /// Writes the group again where it is, for a full disk.
+    ///
+    /// They are the same bytes, so that a torn write changes nothing. What stands behind the
+    /// group's first damage is given up.
     private func rewrite(_ file: any File, _ tail: TailScan) throws(FileError) -> Result {
         let start = UInt64(tail.groupOffset ?? SegmentHeader.byteCount)
         let end = max(start, min(tail.end, UInt64(tail.torn?.offset ?? .max)))

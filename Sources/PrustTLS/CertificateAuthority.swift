@@ -83,6 +83,20 @@ package struct CertificateAuthority: Sendable {
         self.key = key
     }
 
+    /// Reads the two files of a CA; the key's must be for its owner alone.
+    package static func load(
+        certificateFile: String,
+        keyFile: String
+    ) throws(TLSError) -> Self {
+        let bound = Limits.pemByteCountMax
+        let certificate = try PrivateFile.read(path: certificateFile, byteCountMax: bound)
+        let key = try PrivateFile.readSecret(path: keyFile, byteCountMax: bound)
+        return try Self(
+            certificate: Certificate(pem: certificate, name: certificateFile),
+            key: PrivateKey(pem: key, name: keyFile)
+        )
+    }
+
     /// Signs a certificate for the key of a request; all else comes from the profile.
     package func sign(
         _ request: CertificateRequest,

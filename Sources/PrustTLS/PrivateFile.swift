@@ -32,7 +32,7 @@ package enum PrivateFile {
     }
 
     /// Reads a file whose content only its owner may know; others' permissions are refused.
-    static func readSecret(path: String, byteCountMax: Int) throws(TLSError) -> [UInt8] {
+    package static func readSecret(path: String, byteCountMax: Int) throws(TLSError) -> [UInt8] {
         try Self.read(path: path, byteCountMax: byteCountMax, isSecret: true)
     }
 

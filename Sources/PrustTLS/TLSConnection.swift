@@ -69,6 +69,9 @@ final class TLSConnection {
                 throw TLSError(.badName, "host name: expected at most 255 bytes")
             }
             if expectation.verifiesHostName {
+                // Only subject alternative names count; a common name is for people.
+                let flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+                X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(flags))
                 let result =
                     isAddress
                     ? X509_VERIFY_PARAM_set1_ip_asc(parameters, host)

@@ -397,6 +397,10 @@ package final class TLSHandler: ChannelDuplexHandler {
         switch (mode, self.state) {
         case (.input, _), (_, .idle), (_, .closed):
             break
+        case (.output, .handshaking):
+            // The peer could not tell this from an attack, so there is no such end.
+            promise?.fail(ChannelError.operationUnsupported)
+            return
         case (_, .handshaking):
             self.fail(
                 TLSError(

@@ -149,7 +149,7 @@ struct DurabilityCommand: ParsableCommand {
         }
         let ends = try eventLoop.submit { lanes.map { $0.value.ended } }.wait()
         let all = EventLoopFuture.andAllSucceed(ends, on: eventLoop)
-        self.waitForEnd()
+        self.waitForEnd(orUntil: all)
         for lane in lanes { eventLoop.execute { lane.value.beginLastCheck() } }
         let isChecked = Self.wait(for: all, timeout: self.checkTimeout.duration.timeAmount)
         var result = DurabilityLane.Result()
@@ -157,9 +157,10 @@ struct DurabilityCommand: ParsableCommand {
         return (result, isChecked)
     }
 
-    /// Waits for the duration or a signal.
-    private func waitForEnd() {
+    /// Waits for the duration or a signal, or until nothing is left that could write.
+    private func waitForEnd(orUntil future: EventLoopFuture<Void>) {
         let ended = DispatchSemaphore(value: 0)
+        future.whenComplete { _ in ended.signal() }
         let sources = [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())

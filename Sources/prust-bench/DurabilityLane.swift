@@ -59,7 +59,7 @@ final class DurabilityLane: PipelineDelegate {
     }
 
     private static let readDepth = 64
-    private static let reconnectPause = TimeAmount.milliseconds(20)
+    private static let reconnectPause = TimeAmount.milliseconds(50)
 
     private let settings: Settings
     private let index: Int
@@ -78,6 +78,7 @@ final class DurabilityLane: PipelineDelegate {
     private var isDone = false
     private var lostAt: NIODeadline?
     private var result = Result()
+    private var readFailure: String?
 
     init(settings: Settings, index: Int, eventLoop: any EventLoop) {
         self.settings = settings
@@ -112,6 +113,7 @@ final class DurabilityLane: PipelineDelegate {
     }
 
     func close() -> Result {
+        if !self.isDone { self.result.failure = self.readFailure }
         self.finish()
         self.handler?.close()
         self.result.tried = self.journal.triedCount
@@ -129,6 +131,7 @@ final class DurabilityLane: PipelineDelegate {
 
     private func resume() {
         guard !self.isOver else { return }
+        self.readFailure = nil
         if self.isLastCheck {
             self.readAll()
         } else if self.lostAt != nil {
@@ -172,6 +175,7 @@ final class DurabilityLane: PipelineDelegate {
     }
 
     private func continueReading(_ rest: ArraySlice<Int>, inFlight: CircularBuffer<Int>) {
+        guard self.readFailure == nil else { return }
         var rest = rest
         var inFlight = inFlight
         if rest.isEmpty, inFlight.isEmpty { return self.checked() }
@@ -215,8 +219,9 @@ final class DurabilityLane: PipelineDelegate {
             if self.isLastCheck { self.readAll() } else { self.writeNext() }
         case .reading(let rest, var inFlight):
             guard let slot = inFlight.popFirst() else { return }
-            self.judge(slot, reply)
             self.phase = .reading(rest: rest, inFlight: inFlight)
+            self.judge(slot, reply)
+            guard case .reading = self.phase, self.readFailure == nil else { return }
             if rest.isEmpty, inFlight.isEmpty { self.continueReading(rest, inFlight: inFlight) }
         }
     }
@@ -241,7 +246,9 @@ final class DurabilityLane: PipelineDelegate {
         case .bulk(let value):
             write = self.settings.value.writeNumber(key: self.key(slot), of: value)
         case .error(let text):
-            self.result.failure = "a read failed: \(String(buffer: text))"
+            // A node that starts may refuse reads; what was not read back stays to be read.
+            self.readFailure = "a read failed: \(String(buffer: text))"
+            self.handler?.close()
             return
         default: write = nil
         }
@@ -257,7 +264,9 @@ final class DurabilityLane: PipelineDelegate {
     func closed(_ reason: String) {
         self.handler = nil
         guard !self.isOver else { return }
-        guard self.settings.reconnects else { return self.fail(reason) }
+        guard self.settings.reconnects else {
+            return self.fail(self.readFailure ?? "connection lost: \(reason)")
+        }
         self.phase = .away
         self.lostAt = self.lostAt ?? .now()
         self.reconnectLater()
@@ -277,7 +286,7 @@ final class DurabilityLane: PipelineDelegate {
     }
 
     private func fail(_ reason: String) {
-        self.result.failure = "connection lost: \(reason)"
+        self.result.failure = reason
         self.finish()
     }
 }

@@ -129,8 +129,8 @@ final class Lane: PipelineDelegate {
     }
 
     func closed(_ reason: String) {
-        self.receivedAll()
         self.handler = nil
+        self.receivedAll()
         guard !self.isClosing else { return }
         self.inFlight.append(contentsOf: self.pending)
         self.pending = self.inFlight

@@ -86,6 +86,9 @@ struct RunCommand: ParsableCommand {
         guard self.requests == nil || self.duration == nil else {
             throw ValidationError("--duration and --requests exclude each other")
         }
+        guard self.requests == nil || self.warmup.duration == .zero else {
+            throw ValidationError("--warmup goes with --duration")
+        }
         guard self.connections >= self.threads else {
             throw ValidationError("--connections must be at least --threads")
         }

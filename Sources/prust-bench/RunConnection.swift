@@ -11,7 +11,7 @@ final class RunConnection: PipelineDelegate {
         var since: NIODeadline
     }
 
-    private unowned let owner: RunLoop
+    private let owner: RunLoop
     private let target: Target
     private let eventLoop: any EventLoop
     private var handler: PipelineHandler<RunConnection>?
@@ -124,9 +124,9 @@ final class RunConnection: PipelineDelegate {
     }
 
     private func reconnected(_ result: Result<Void, any Error>) {
+        guard !self.isClosing else { return self.close() }
         switch result {
         case .success:
-            guard !self.isClosing else { return self.close() }
             self.owner.reconnected()
             self.owner.hasRoom(self)
         case .failure:

@@ -77,6 +77,8 @@ final class RunLoop {
 
     func close() {
         for connection in self.connections { connection.close() }
+        // They hold this loop, too.
+        self.connections = []
         self.finish()
     }
 

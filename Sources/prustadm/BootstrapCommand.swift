@@ -129,7 +129,8 @@ struct BootstrapCommand: ParsableCommand {
             ? "systemctl start prustdb"
             : config.path.map { "prustdb --config \($0)" }
                 ?? "prustdb --data-dir \(report.dataDirectory) --port \(plan.listen.port)"
-        let next = [start, "prustadm status", "prustadm doctor"]
+        let node = isPackaged ? "" : " --data-dir \(report.dataDirectory)"
+        let next = [start, "prustadm status\(node)", "prustadm doctor\(node)"]
         if self.json {
             let answer = Answer(
                 report: report,

@@ -14,6 +14,7 @@ struct Prustadm: AsyncParsableCommand {
             Exit codes: 0 done, 1 failed, 2 usage, 3 cannot reach the node, 4 not allowed, \
             5 needs confirmation, 6 outcome unknown.
             """,
+        version: AdminClient.version,
         subcommands: [
             BootstrapCommand.self, StatusCommand.self, ReloadCommand.self, ClientCommand.self,
             UserCommand.self, RoleCommand.self, ConfigCommand.self, LimitsCommand.self,

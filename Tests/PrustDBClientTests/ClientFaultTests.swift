@@ -125,7 +125,6 @@ import Testing
             $0.pipelineDepthMax = 1
             $0.connectionCountMax = 1
             $0.waitingCountMax = 1
-            $0.deadline = .milliseconds(300)
         }
         try await FakeServer.with(configuration: configuration) { command, _ in
             Self.isGreeting(command) ? .greeting : .silence
@@ -134,7 +133,7 @@ import Testing
                 for _ in 0..<3 {
                     group.addTask {
                         do throws(ClientError) {
-                            try await client.set("k", "v")
+                            try await client.set("k", "v", deadline: .milliseconds(100))
                             return nil
                         } catch { return error }
                     }

@@ -103,8 +103,8 @@ import Testing
             )
             // A call that is withdrawn makes room at once.
             #expect(pool.withdraw(1) == (bound > 0))
-            #expect(!pool.withdraw(1))
-            #expect(!pool.withdraw(77))
+            #expect(pool.withdraw(1) == false)
+            #expect(pool.withdraw(77) == false)
             if bound > 0 { #expect(pool.submit(100, deadline: Self.late).placement == .wait) }
         }
     }
@@ -113,7 +113,7 @@ import Testing
         var pool = Self.pool(depth: 2)
         _ = pool.start()
         for call in 1...3 as ClosedRange<UInt64> { _ = pool.submit(call, deadline: Self.late) }
-        #expect(pool.withdraw(2))
+        #expect(pool.withdraw(2) == true)
         #expect(
             pool.connected(Self.id(0, 1))
                 == [.send(1, on: Self.id(0, 1)), .send(3, on: Self.id(0, 1))]
@@ -126,7 +126,7 @@ import Testing
         _ = pool.submit(0, deadline: Self.late)
         for call in 1...10_000 as ClosedRange<UInt64> {
             #expect(pool.submit(call, deadline: Self.late).placement == .wait)
-            #expect(pool.withdraw(call))
+            #expect(pool.withdraw(call) == true)
         }
         #expect(pool.connected(Self.id(0, 1)) == [.send(0, on: Self.id(0, 1))])
     }

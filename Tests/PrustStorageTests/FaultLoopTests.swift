@@ -4,8 +4,8 @@ import PrustSimulator
 import PrustStorage
 import Testing
 
-/// Fails the first, second, third ... call until the workload gets through without meeting the
-/// fault; after each, what was acknowledged must be there.
+/// Fails each call in turn until the workload gets through without meeting the fault; after each,
+/// what was acknowledged must be there.
 @Suite struct FaultLoopTests {
     typealias Call = SimulatedFileSystem.Call
     typealias Fault = SimulatedFileSystem.Fault
@@ -26,8 +26,12 @@ import Testing
         Plan(name: "full from then on", call: .write, effect: .writesHalf(ENOSPC), isLasting: true),
         Plan(name: "fdatasync EIO", call: .syncData, effect: .fails(EIO)),
         Plan(name: "fsync EIO", call: .sync, effect: .fails(EIO)),
-        Plan(name: "fdatasync EIO from then on", call: .syncData, effect: .fails(EIO),
-            isLasting: true),
+        Plan(
+            name: "fdatasync EIO from then on",
+            call: .syncData,
+            effect: .fails(EIO),
+            isLasting: true
+        ),
         Plan(name: "rename EIO", call: .rename, effect: .fails(EIO)),
         Plan(name: "rename full", call: .rename, effect: .fails(ENOSPC)),
         Plan(name: "directory sync EIO", call: .syncDirectory, effect: .fails(EIO)),
@@ -65,7 +69,9 @@ import Testing
             fileSystem.crash(random: &random)
             for (name, disk) in [("crash", fileSystem), ("kill", killed)] {
                 let found = Workload.check(disk, model, &random)
-                findings += found.map { "\(plan.name), call \(index), \(name): \($0) (\(error as Any))" }
+                findings += found.map {
+                    "\(plan.name), call \(index), \(name): \($0) (\(error as Any))"
+                }
             }
             guard hasStruck, findings.count < 20 else { break }
             index += 1

@@ -178,7 +178,8 @@ struct Workload {
             fileSystem.crash(random: &random)
             do {
                 let store = try Fixture.store(fileSystem)
-                for number in 0..<Self.keyCount where try store.get(Fixture.key(number))
+                for number in 0..<Self.keyCount
+                where try store.get(Fixture.key(number))
                     != answers[number]
                 {
                     findings.append("key \(number) changed in the second crash")

@@ -36,8 +36,9 @@ import Testing
         var bytes = Array(repeating: UInt8(0), count: 64) + key + value
         bytes += Array(repeating: 0xEE, count: byteCount - bytes.count)
         bytes.withUnsafeMutableBytes { buffer in
+            guard let base = buffer.baseAddress else { return }
             RecordCodec.seal(
-                buffer.baseAddress!,
+                base,
                 header: header,
                 seed: Self.seed,
                 offset: offset

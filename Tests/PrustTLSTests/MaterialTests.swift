@@ -70,6 +70,23 @@ import Testing
         #expect(trust.identity == nil)
     }
 
+    @Test func anAuthorityIsReadFromItsFiles() throws {
+        let directory = try Directory()
+        let authority = try TestAuthority().authority
+        let key = "\(directory.path)/ca.key"
+        let certificate = "\(directory.path)/ca.crt"
+        try authority.key.write(path: key)
+        try authority.certificate.write(path: certificate)
+        let loaded = try CertificateAuthority.load(certificateFile: certificate, keyFile: key)
+        #expect(loaded.certificate == authority.certificate)
+        chmod(key, 0o644)
+        #expect {
+            try CertificateAuthority.load(certificateFile: certificate, keyFile: key)
+        } throws: { error in
+            (error as? TLSError)?.code == .filePermissions
+        }
+    }
+
     @Test(arguments: [0o640, 0o604, 0o660, 0o601, 0o644])
     func readableKeysAreRefused(mode: Int) throws {
         let directory = try Directory()

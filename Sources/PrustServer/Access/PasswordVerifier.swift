@@ -61,6 +61,7 @@ package final class PasswordVerifier: Sendable {
     ) -> EventLoopFuture<Outcome> {
         // A name that cannot exist shares one bucket, so that long names fill no table.
         let bucket = AccessDocument.isValidName(name) ? name : "?"
+        let address = NetworkName.of(address)
         let decision = self.limiter.withLock {
             $0.attempt(address: address, name: bucket, now: now)
         }

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import PrustCore
 import PrustTLS
 
 /// Sends requests to the admin API of a node, one connection a request.
@@ -34,6 +35,8 @@ package struct AdminClient: Sendable {
         package var description: String { self.message }
     }
 
+    /// Of this build, the same as the daemon's.
+    package static let version = BuildInfo.version
     package static let responseByteCountMax = 64 * 1024 * 1024
     private static let connectTimeout = TimeAmount.seconds(10)
     private static let requestTimeout = TimeAmount.seconds(120)
@@ -70,31 +73,7 @@ package struct AdminClient: Sendable {
         let promise = loop.makePromise(of: AdminResponse.self)
         let request = AdminRequest(method: method, path: path, body: body)
         let target = self.target
-        let bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(Self.connectTimeout)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let operations = channel.pipeline.syncOperations
-                    if let context, case .node(let endpoint, _, _, _) = target {
-                        try operations.addHandler(
-                            TLSHandler(
-                                context: context,
-                                expectation: TLSPeerExpectation(hostName: endpoint.host)
-                            )
-                        )
-                    }
-                    try operations.addHTTPClientHandlers()
-                    try operations.addHandler(
-                        AdminExchangeHandler(
-                            request: request,
-                            host: target.hostHeader,
-                            isOverTLS: context != nil,
-                            timeout: Self.requestTimeout,
-                            promise: promise
-                        )
-                    )
-                }
-            }
+        let bootstrap = ClientBootstrap(group: loop).connectTimeout(Self.connectTimeout)
         let channel: EventLoopFuture<any Channel> =
             switch target {
             case .socket(let path):
@@ -102,7 +81,24 @@ package struct AdminClient: Sendable {
             case .node(let endpoint, authority: _, certificate: _, key: _):
                 bootstrap.connect(host: endpoint.host, port: endpoint.port)
             }
-        channel.whenFailure { promise.fail(self.cannotReach($0)) }
+        // A name may have several addresses, each tried on a channel of its own; so the handlers
+        // come only once one is connected.
+        channel.flatMapThrowing { channel in
+            let operations = channel.pipeline.syncOperations
+            if let context, case .node(let endpoint, _, _, _) = target {
+                let expectation = TLSPeerExpectation(hostName: endpoint.host)
+                try operations.addHandler(TLSHandler(context: context, expectation: expectation))
+            }
+            try operations.addHTTPClientHandlers()
+            let exchange = AdminExchangeHandler(
+                request: request,
+                host: target.hostHeader,
+                isOverTLS: context != nil,
+                timeout: Self.requestTimeout,
+                promise: promise
+            )
+            try operations.addHandler(exchange)
+        }.whenFailure { promise.fail($0) }
         return try await self.result(promise.futureResult)
     }
 
@@ -143,7 +139,6 @@ package struct AdminClient: Sendable {
     }
 
     private func cannotReach(_ error: any Error) -> Failure {
-        if let failure = error as? Failure { return failure }
         guard let code = (error as? IOError)?.errnoCode else {
             return Failure(.cannotReach, "cannot reach \(self.place): \(error)")
         }

@@ -20,6 +20,24 @@ package func configureAdminPipeline(
     }
 }
 
+/// Tells a peer that it may not use the admin API, whatever it asks.
+///
+/// - Parameter channel: A connection whose certificate names no enabled user; call this on its
+///   event loop. The refusal is audited by the caller, who knows why.
+/// - Throws: When the channel is closed already.
+package func configureAdminRefusalPipeline(_ channel: any Channel) throws {
+    try addHTTPService(channel, bodyByteCountMax: 0) { _ in
+        AdminResponse(
+            AdminFault(
+                status: 403,
+                code: "not-allowed",
+                message: "the admin API needs the client certificate of an enabled user with the "
+                    + "verb admin"
+            )
+        )
+    }
+}
+
 /// `struct ucred`, which the Glibc module hides behind _GNU_SOURCE.
 private struct SocketCredentials: Sendable {
     var pid: Int32

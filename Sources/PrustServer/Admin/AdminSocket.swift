@@ -45,7 +45,9 @@ package enum AdminSocket {
         withUnsafeMutableBytes(of: &address.sun_path) { target in
             for (index, byte) in path.utf8.enumerated() { target[index] = byte }
         }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | 0o2000000, 0)
+        // Not blocking: a living server whose backlog is full must not hold up our start.
+        let flags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | flags, 0)
         guard descriptor >= 0 else {
             throw Failure(message: "cannot make a socket: \(Self.reason())")
         }
@@ -53,7 +55,7 @@ package enum AdminSocket {
         let length = socklen_t(MemoryLayout<sockaddr_un>.size)
         return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, length) == 0
+                connect(descriptor, $0, length) == 0 || errno == EAGAIN
             }
         }
     }

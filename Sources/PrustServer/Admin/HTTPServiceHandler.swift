@@ -15,6 +15,9 @@ final class HTTPServiceHandler: ChannelInboundHandler {
         var bodyByteCountMax: Int
         var requestTimeout = TimeAmount.seconds(30)
         var idleTimeout = TimeAmount.seconds(75)
+        /// How long a refused request is read on, so that its sender sees the answer before the
+        /// system resets the connection for the bytes that nobody read.
+        var lingerTimeout = TimeAmount.seconds(2)
     }
 
     private enum State {
@@ -104,7 +107,9 @@ final class HTTPServiceHandler: ChannelInboundHandler {
             .whenSuccess { response in
                 let (handler, context) = bound.value
                 guard case .answering = handler.state else { return }
-                handler.write(response, for: head, isLast: !head.isKeepAlive, context: context)
+                let isLast = !head.isKeepAlive
+                let end = handler.write(response, for: head, isLast: isLast, context: context)
+                if isLast { end.whenComplete { _ in bound.value.1.close(promise: nil) } }
             }
     }
 
@@ -114,7 +119,10 @@ final class HTTPServiceHandler: ChannelInboundHandler {
         _ head: HTTPRequestHead,
         context: ChannelHandlerContext
     ) {
-        self.write(AdminResponse(fault), for: head, isLast: true, context: context)
+        let end = self.write(AdminResponse(fault), for: head, isLast: true, context: context)
+        self.setTimer(self.configuration.lingerTimeout, context: context)
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        end.whenSuccess { bound.value.close(mode: .output, promise: nil) }
     }
 
     private func write(
@@ -122,7 +130,7 @@ final class HTTPServiceHandler: ChannelInboundHandler {
         for request: HTTPRequestHead,
         isLast: Bool,
         context: ChannelHandlerContext
-    ) {
+    ) -> EventLoopFuture<Void> {
         let status = HTTPResponseStatus(statusCode: response.status)
         var head = HTTPResponseHead(version: .http1_1, status: status)
         head.headers.add(name: "Content-Type", value: response.contentType)
@@ -139,15 +147,11 @@ final class HTTPServiceHandler: ChannelInboundHandler {
             context.write(self.wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
         }
         let end = context.writeAndFlush(self.wrapOutboundOut(.end(nil)))
-        guard isLast else {
-            self.state = .idle
-            return self.setTimer(self.configuration.idleTimeout, context: context)
-        }
-        self.state = .closing
+        self.state = isLast ? .closing : .idle
         // A client that does not read its answer is not waited for.
-        self.setTimer(self.configuration.requestTimeout, context: context)
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        end.whenComplete { _ in bound.value.close(promise: nil) }
+        let delay = isLast ? self.configuration.requestTimeout : self.configuration.idleTimeout
+        self.setTimer(delay, context: context)
+        return end
     }
 
     private func setTimer(_ delay: TimeAmount, context: ChannelHandlerContext) {

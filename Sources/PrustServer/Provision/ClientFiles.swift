@@ -4,8 +4,9 @@ import PrustTLS
 package struct ClientFiles: Equatable, Sendable {
     package let directory: String
 
+    /// - Parameter directory: Made absolute, because the profile is read from anywhere.
     package init(directory: String) {
-        self.directory = directory
+        self.directory = DataDirectory.absolute(directory)
     }
 
     package var authority: String { self.directory + "/ca.crt" }

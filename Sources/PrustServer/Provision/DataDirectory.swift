@@ -25,6 +25,20 @@ package struct DataDirectory: Equatable, Sendable {
         return lstat(path, &status) == 0
     }
 
+    /// Whether the path itself is a directory and no link to one.
+    static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// A path from the root; the same path when the working directory is gone.
+    static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let current = getcwd(nil, 0) else { return path }
+        defer { free(current) }
+        let relative = path.hasPrefix("./") ? String(path.dropFirst(2)) : path
+        return String(cString: current) + "/" + relative
+    }
+
     /// Whether a directory has no entries; `true` also when there is none.
     static func isEmpty(_ path: String) -> Bool {
         guard let stream = opendir(path) else { return true }

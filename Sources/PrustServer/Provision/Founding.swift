@@ -67,8 +67,13 @@ package struct Founding {
                     + "complete identity: restore it from a backup, or choose an empty directory"
             )
         }
-        try DataDirectory.make(self.directory.identity)
-        try DataDirectory.make(self.directory.authority)
+        for path in [self.directory.identity, self.directory.authority] {
+            try DataDirectory.make(path)
+            // Root must not be led elsewhere by a link that the service's user has put there.
+            guard DataDirectory.isDirectory(path) else {
+                throw FoundingError(.conflict, "\(path): expected a directory, found a link")
+            }
+        }
         do {
             let authority = try self.makeAuthority()
             let (nodeID, certificate) = try self.makeNode(authority)

@@ -259,7 +259,8 @@ package struct SettingsLoader {
         let directory = self.settings.dataDirectory
         if self.settings.adminSocket.isEmpty {
             self.settings.adminSocket = directory + "/admin.sock"
-        } else if self.settings.adminSocket.utf8.count > Self.socketPathByteCountMax {
+        }
+        if self.settings.adminSocket.utf8.count > Self.socketPathByteCountMax {
             let found = "a path of \(self.settings.adminSocket.utf8.count) bytes"
             self.complain("admin.socket", found, "at most \(Self.socketPathByteCountMax) bytes")
         }

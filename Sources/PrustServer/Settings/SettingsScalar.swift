@@ -16,7 +16,8 @@ enum SettingsScalar {
         }
     }
 
-    static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 9 }
+    /// Tabs separate nothing here: in YAML it depends on what stands before them.
+    static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") }
 
     static func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         var result = text.drop(while: Self.isBlank)
@@ -95,10 +96,28 @@ enum SettingsScalar {
                 expected: "the value in quotes"
             )
         }
-        if isInList, text.contains(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }) {
-            throw Fault(found: "a brace in a list", expected: "the item in quotes")
+        if text.contains(9) {
+            throw Fault(found: "a tab", expected: "spaces, or the value in quotes")
+        }
+        if isInList, !Self.isPlainItem(text) {
+            throw Fault(
+                found: "\"\(Self.excerpt(text))\" in a list",
+                expected: "the item in quotes"
+            )
         }
         return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Whether an item of a list in brackets means the same to every reader of YAML.
+    private static func isPlainItem(_ text: ArraySlice<UInt8>) -> Bool {
+        guard let first = text.first, !Self.isIndicator(first) else { return false }
+        var previous: UInt8 = 0
+        for byte in text {
+            if previous == UInt8(ascii: ":"), !Self.isKeyByte(byte) { return false }
+            if Array("{}?#".utf8).contains(byte) { return false }
+            previous = byte
+        }
+        return !["~", "null", "Null", "NULL"].contains(String(decoding: text, as: UTF8.self))
     }
 
     private static func isIndicator(_ byte: UInt8) -> Bool {

@@ -33,6 +33,8 @@ package struct SettingsText: Sendable {
     /// Keys of one file.
     package static let entryCountMax = 10_000
     package static let problemCountMax = 100
+    /// Bytes of one key.
+    package static let keyByteCountMax = 128
 
     private struct Level {
         var indent: Int
@@ -49,6 +51,8 @@ package struct SettingsText: Sendable {
     private var listIndent: Int?
     /// Lines deeper than this belong to a line that had a problem.
     private var skippedIndent: Int?
+    /// Whether `---` was there.
+    private var isBegun = false
     private var isEnded = false
 
     /// Reads a whole file.
@@ -69,16 +73,14 @@ package struct SettingsText: Sendable {
     }
 
     private mutating func read(_ text: ArraySlice<UInt8>, line: Int) {
-        let content = text.drop { $0 == UInt8(ascii: " ") }
-        guard let first = content.first(where: { $0 != UInt8(ascii: "\t") }),
-            first != UInt8(ascii: "#")
-        else { return }
-        guard String(validating: text, as: UTF8.self) != nil else {
+        guard let string = String(validating: text, as: UTF8.self) else {
             return self.report(line, "bytes that are not UTF-8", "text in UTF-8")
         }
-        guard !text.contains(where: { ($0 < 0x20 && $0 != 9) || $0 == 0x7F }) else {
+        guard string.unicodeScalars.allSatisfy(Self.isPrintable) else {
             return self.report(line, "a control character", "printable text")
         }
+        let content = text.drop { $0 == UInt8(ascii: " ") }
+        guard let first = content.first, first != UInt8(ascii: "#") else { return }
         guard content.first != UInt8(ascii: "\t") else {
             return self.report(line, "a tab in the indentation", "spaces")
         }
@@ -102,14 +104,24 @@ package struct SettingsText: Sendable {
         }
     }
 
+    /// What YAML allows in a line; its further line breaks are refused, because no editor shows
+    /// them as such.
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 9, 0x20...0x7E, 0xA0...0x2027, 0x202A...0xFEFE, 0xFF00...0xFFFD, 0x1_0000...: true
+        default: false
+        }
+    }
+
     /// Reads `---` and `...`; `true` when the line was one of them.
     private mutating func readMarker(_ content: ArraySlice<UInt8>, line: Int) -> Bool {
         let word = SettingsScalar.trimmed(content)
         if word.elementsEqual("---".utf8) {
-            if !self.entries.isEmpty {
+            if self.isBegun || !self.entries.isEmpty {
                 self.isEnded = true
                 self.report(line, "a second document", "one document")
             }
+            self.isBegun = true
             return true
         }
         if word.elementsEqual("...".utf8) {
@@ -148,8 +160,8 @@ package struct SettingsText: Sendable {
         self.skippedIndent = indent
         let key = content.prefix(while: SettingsScalar.isKeyByte)
         let rest = content.dropFirst(key.count)
-        guard !key.isEmpty, rest.first == UInt8(ascii: ":"),
-            rest.dropFirst().first.map({ $0 == 0x20 || $0 == 9 }) ?? true
+        guard (1...Self.keyByteCountMax).contains(key.count), rest.first == UInt8(ascii: ":"),
+            rest.dropFirst().first.map({ $0 == UInt8(ascii: " ") }) ?? true
         else {
             let text = SettingsScalar.excerpt(content)
             return self.report(line, "\"\(text)\"", "`key: value` or a `key:` with lines under it")

@@ -67,6 +67,15 @@ import Testing
         #expect((PasswordHash(text) != nil) == isGood)
     }
 
+    @Test(arguments: [
+        ("10.0.0.1", "10.0.0.1"), ("2001:db8:1:2:3:4:5:6", "20010db800010002/64"),
+        ("2001:db8:1:2::9", "20010db800010002/64"), ("::1", "0000000000000000/64"),
+        ("::ffff:10.0.0.1", "10.0.0.1"), ("unix", "unix"), ("fe80::1%eth0", "fe80::1%eth0"),
+    ])
+    func network(address: String, name: String) {
+        #expect(NetworkName.of(address) == name)
+    }
+
     @Test func verifierAcceptsRefusesAndThrottles() async throws {
         let now = AccessDocumentTests.now
         var document = AccessDocument()

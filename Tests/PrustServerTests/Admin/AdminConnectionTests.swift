@@ -231,7 +231,16 @@ import Testing
             )
             let body = try await client.send("GET", "/v1/status")
             #expect(AdminJSON.decodeAnswer(StatusReport.self, from: body)?.state == .serving)
-            _ = try await client.send("POST", "/v1/reload")
+            // A name with several addresses, of which the server listens on one.
+            let byName = AdminClient(
+                .node(
+                    Endpoint(host: "localhost", port: port),
+                    authority: files.authority,
+                    certificate: files.certificate,
+                    key: files.key
+                )
+            )
+            _ = try await byName.send("POST", "/v1/reload")
             let event = try #require(fixture.audit.take().first)
             #expect(event.who == "admin")
             #expect(event.method == .certificate)

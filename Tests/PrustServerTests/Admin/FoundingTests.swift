@@ -189,6 +189,24 @@ import Testing
         }
     }
 
+    @Test func linksAreNotFollowed() async throws {
+        try await AccessStoreTests.withDirectory { root in
+            let plan = Self.plan(root)
+            try DataDirectory.make(plan.dataDirectory)
+            let elsewhere = root + "/elsewhere"
+            try DataDirectory.make(elsewhere)
+            try FileManager.default.createSymbolicLink(
+                atPath: plan.dataDirectory + "/identity",
+                withDestinationPath: elsewhere
+            )
+            let error = #expect(throws: FoundingError.self) {
+                try Founding.found(plan, now: Self.now)
+            }
+            #expect(error?.message.contains("found a link") == true)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: elsewhere) == [])
+        }
+    }
+
     @Test func badPlansAreRefused() async throws {
         try await AccessStoreTests.withDirectory { root in
             var wildcard = Self.plan(root)

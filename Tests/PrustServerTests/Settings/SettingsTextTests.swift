@@ -21,6 +21,9 @@ import Testing
         ("a: \"[::1]:8000\"", .scalar("[::1]:8000")),
         ("a: 127.0.0.1:8000", .scalar("127.0.0.1:8000")),
         ("a: -1", .scalar("-1")),
+        ("a: 'x\ty' # \t", .scalar("x\ty")),
+        ("a: \u{e9}\u{1F600}", .scalar("\u{e9}\u{1F600}")),
+        ("a: [x:1, db1:8000]", .list(["x:1", "db1:8000"])),
         ("a: []", .list([])),
         ("a: [x]", .list(["x"])),
         ("a: [x, \"y, z\" , 'w']  # c", .list(["x", "y, z", "w"])),
@@ -113,6 +116,13 @@ import Testing
         ("a: 1\n---\nb: 2", [2]),
         ("a: 1\n...\nb: 2", [3]),
         ("a: x\u{7}", [1]),
+        ("# x\u{7}", [1]), ("# \u{85}", [1]), ("a: x\u{2028}", [1]), ("a: x\u{FEFF}", [1]),
+        ("a:\t1", [1]), ("a: 1\t", [1]), ("a: x\ty", [1]), ("a: 'x'\t", [1]), ("\t", [1]),
+        ("a:\n-\tx", [2]), ("  \t# c", [1]),
+        ("---\n---\na: 1", [2, 3]),
+        ("a: [?x]", [1]), ("a: [x:]", [1]), ("a: [:x]", [1]), ("a: [-x]", [1]), ("a: [~]", [1]),
+        ("a: [x:?y]", [1]), ("a: [null]", [1]),
+        (String(repeating: "k", count: 129) + ": 1", [1]),
         ("a: &x\nb: *x\nc: |", [1, 2, 3]),
     ]
 
@@ -136,6 +146,11 @@ import Testing
         #expect(SettingsText(bytes: text(levels: SettingsText.depthMax)).problems == [])
         let tooDeep = SettingsText(bytes: text(levels: SettingsText.depthMax + 1))
         #expect(tooDeep.problems.map(\.line) == [SettingsText.depthMax + 1])
+    }
+
+    @Test func longestKey() {
+        let key = String(repeating: "k", count: SettingsText.keyByteCountMax)
+        #expect(SettingsText(bytes: Array("\(key): 1".utf8)).entries.map(\.name) == [key])
     }
 
     @Test func numberOfKeys() {

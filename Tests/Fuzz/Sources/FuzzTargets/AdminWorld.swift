@@ -93,18 +93,6 @@ struct AdminWorld: Sendable {
         )
     }
 
-    private init(
-        router: AdminRouter,
-        peer: AdminPeer,
-        audit: AuditMemory,
-        before: AccessDocument
-    ) {
-        self.router = router
-        self.peer = peer
-        self.audit = audit
-        self.before = before
-    }
-
     // MARK: Without HTTP
 
     /// `METHOD PATH`, a newline, and the body.

@@ -1,6 +1,6 @@
 import PrustServer
 
-/// Patterns of SCAN ... MATCH against the matcher of Redis, which is written again here.
+/// Patterns of SCAN against the matcher of Redis, which is written again here.
 package func fuzzGlob(_ bytes: UnsafeRawBufferPointer) {
     let parts = Array(bytes).split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
     let pattern = Array(parts[0])
