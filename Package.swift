@@ -84,9 +84,7 @@ let package = Package(
                 "CNumber", "PrustCore", "PrustStorage", "PrustWire", "PrustTLS", "PrustTelemetry",
                 "PrustSystemd", log, nioProduct("NIOCore"), nioProduct("NIOPosix"),
                 nioProduct("NIOHTTP1"), nioProduct("NIOConcurrencyHelpers"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "Yams", package: "Yams"),
             ]
         ),
         adaptor(

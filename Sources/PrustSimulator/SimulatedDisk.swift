@@ -141,7 +141,7 @@ struct SimulatedDisk: Sendable {
         if bytes.count > count {
             bytes.removeLast(bytes.count - count)
         } else {
-            bytes.append(contentsOf: repeatElement(0, count: count - bytes.count))
+            bytes += [UInt8](repeating: 0, count: count - bytes.count)
         }
     }
 

@@ -210,7 +210,7 @@ package final class Index: Sendable {
 
     /// Stops all changes.
     ///
-    /// The next start makes the index again if its files cannot be trusted.
+    /// Files that cannot be trusted are removed, so that the next start makes the index again.
     private func fail(_ error: IndexError) -> IndexError {
         self.files.freeze()
         let isFirst = self.state.withLock { state in
@@ -218,8 +218,7 @@ package final class Index: Sendable {
             return state.failure == nil
         }
         if isFirst, error.kind == .damaged || self.files.isSyncFailed {
-            // Without its files the next start makes it again. If they cannot be removed, a
-            // damaged page shows again, and so does what a failed sync lost.
+            // If they cannot be removed, the damage is found again at the next start.
             do throws(FileError) { try self.files.remove() } catch {}
         }
         return error

@@ -22,19 +22,13 @@ struct IndexOpening {
         progress: (RecoveryProgress) -> Void,
         sink: Storage.Sink
     ) throws(StorageError) -> Index {
-        var reason: String
+        let before = report
+        let reason: String
         do throws(StorageError) {
             switch try self.openExisting(replay) {
             case .usable(let index):
-                let before = report
-                do throws(StorageError) {
-                    try self.catchUp(index, replay, &report, progress: progress, sink: sink)
-                    return index
-                } catch {
-                    guard case .index = error else { throw error }
-                    report = before
-                    throw error
-                }
+                try self.catchUp(index, replay, &report, progress: progress, sink: sink)
+                return index
             case .unusable(let why):
                 reason = why
             }
@@ -42,6 +36,7 @@ struct IndexOpening {
             // Without room to open it there is none to make it anew.
             guard error.kind != .full else { throw .index(error) }
             reason = error.message
+            report = before
         }
         if !self.isLogEmpty { report.indexRebuilt = reason }
         return try self.rebuild(replay, &report, progress: progress)

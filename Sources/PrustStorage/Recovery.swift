@@ -84,13 +84,14 @@ struct Recovery {
             throw .damaged(path: metaPath, reason: "it is missing, but there are segments")
         }
         try StorageError.wrap { () throws(FileError) in
+            // The parent first: once META is there, nobody looks at the parent again.
+            try fileSystem.syncDirectory(Self.parent(of: directory))
             try fileSystem.replace(metaPath, in: directory, with: meta.encoded())
-            if let parent = Self.parent(of: directory) { try fileSystem.syncDirectory(parent) }
         }
     }
 
     /// The directory that holds a directory, which must be synced once that is new.
-    private static func parent(of path: String) -> String? {
+    private static func parent(of path: String) -> String {
         let trimmed = path.last == "/" ? path.dropLast() : path[...]
         guard let slash = trimmed.lastIndex(of: "/") else { return "." }
         return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
@@ -134,6 +135,10 @@ struct Recovery {
             // Both calls do nothing in the second and later starts.
             try fileSystem.makeDirectory(self.directory.path)
             try fileSystem.makeDirectory("\(self.path)/index")
+            // An earlier start may have died between a rename and its sync. What is built upon
+            // from now on must not be seen only because it is in memory.
+            try fileSystem.syncDirectory(self.path)
+            try fileSystem.syncDirectory(self.directory.path)
             return try fileSystem.list(self.directory.path)
         }
         for name in names {
@@ -319,9 +324,6 @@ struct Recovery {
             zeroByteCount: end,
             spare: nil
         )
-        try StorageError.wrap { () throws(FileError) in
-            try self.directory.fileSystem.syncDirectory(self.path)
-        }
         segments.append(Segment(number: 1, header: header, byteCount: made.byteCount, limit: end))
         return SegmentLog.Start(segment: 1, end: end, byteCount: made.byteCount)
     }

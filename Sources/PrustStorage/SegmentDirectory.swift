@@ -68,7 +68,12 @@ package struct SegmentDirectory: Sendable {
             let end = UInt64(SegmentHeader.byteCount) + UInt64(records.count)
             var byteCount = max(end, spare?.byteCount ?? 0)
             if byteCount < zeroByteCount {
-                byteCount = try Self.extendIfThereIsRoom(file, from: byteCount, to: zeroByteCount)
+                byteCount = try Self.extendIfThereIsRoom(
+                    file,
+                    byteCount: byteCount,
+                    from: byteCount,
+                    to: zeroByteCount
+                )
             }
             try file.sync()
             let path = self.path(header.segment)
@@ -88,9 +93,16 @@ package struct SegmentDirectory: Sendable {
 
     /// Writes zeros, and takes them back if the disk is too full for them.
     ///
-    /// - Returns: The length of the file then.
+    /// - Parameters:
+    ///   - file: The file.
+    ///   - byteCount: Its length now.
+    ///   - start: Where the zeros begin, at its end or behind it.
+    ///   - end: Where they end.
+    /// - Returns: Its length then.
+    /// - Throws: The error of a write that failed for another reason.
     package static func extendIfThereIsRoom(
         _ file: any File,
+        byteCount: UInt64,
         from start: UInt64,
         to end: UInt64
     ) throws(FileError) -> UInt64 {
@@ -99,8 +111,8 @@ package struct SegmentDirectory: Sendable {
             return end
         } catch {
             guard error.isNoSpace else { throw error }
-            try file.truncate(to: start)
-            return start
+            try file.truncate(to: byteCount)
+            return byteCount
         }
     }
 

@@ -39,7 +39,7 @@ package struct SegmentHeader: Hashable, Sendable {
         bytes.append(contentsOf: self.storageID.identifier.bytes)
         bytes.append(littleEndian: self.previousByteCount)
         bytes.append(littleEndian: self.createdAt)
-        bytes.append(contentsOf: repeatElement(0, count: Self.checksumOffset - bytes.count))
+        bytes += [UInt8](repeating: 0, count: Self.checksumOffset - bytes.count)
         let checksum = bytes.withUnsafeBytes { Checksum.crc32c($0) }
         bytes.append(littleEndian: checksum)
         return bytes

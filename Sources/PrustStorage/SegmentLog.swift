@@ -136,6 +136,7 @@ package final class SegmentLog {
         do throws(FileError) {
             self.byteCount = try SegmentDirectory.extendIfThereIsRoom(
                 self.file,
+                byteCount: self.byteCount,
                 from: self.byteCount,
                 to: target
             )
@@ -285,7 +286,12 @@ package final class SegmentLog {
         let target = min(newEnd + step, UInt64(self.options.segmentByteCount))
         guard target > newEnd else { return self.byteCount }
         self.counters.extensions += 1
-        return try SegmentDirectory.extendIfThereIsRoom(self.file, from: newEnd, to: target)
+        return try SegmentDirectory.extendIfThereIsRoom(
+            self.file,
+            byteCount: self.byteCount,
+            from: newEnd,
+            to: target
+        )
     }
 
     /// Cuts a segment to its records, durably.

@@ -41,6 +41,13 @@ package final class Storage: Sendable {
         sink: Sink
     ) throws(StorageError) -> Storage {
         let lock = try Self.takeLock(directory, fileSystem)
+        var options = options
+        // An offset must fit in 32 bits, and a segment must hold more than its first block.
+        options.segmentByteCount = min(
+            max(options.segmentByteCount, 2 * Int(SegmentHeader.byteCount)),
+            StorageOptions.segmentByteCountRange.upperBound
+        )
+        options.extensionByteCount = max(0, options.extensionByteCount)
         let recovery = try Recovery.prepare(
             directory: directory,
             fileSystem: fileSystem,

@@ -17,7 +17,7 @@ package struct StorageOptions: Sendable {
     /// The zstd level, `nil` for none.
     package var compressionLevel: Int32? = 1
     /// Shorter values are stored as they are.
-    package var compressionByteCountMin = 96
+    package var compressionByteCountMin = 512
     /// A group is committed at this size at the latest, unless a single record is larger.
     package var groupByteCountMax = 8 * 1024 * 1024
     package var indexCacheByteCount = 64 * 1024 * 1024

@@ -9,6 +9,7 @@ struct RecordSplitter {
     static let recordByteCountMax = Limits.valueByteCountMax
 
     private let format: RecordFormat
+    private let recordByteCountMax: Int
     private let prefix: [UInt8]
     private var extractor: KeyExtractor
     private var bytes: [UInt8] = []
@@ -31,8 +32,15 @@ struct RecordSplitter {
     ///   - format: What the file is.
     ///   - keyFields: Fields whose values, joined by `:`, are the key; at least one.
     ///   - prefix: Stands before every key.
-    init(format: RecordFormat, keyFields: [String], prefix: String) {
+    ///   - recordByteCountMax: Bytes of one record.
+    init(
+        format: RecordFormat,
+        keyFields: [String],
+        prefix: String,
+        recordByteCountMax: Int = Self.recordByteCountMax
+    ) {
         self.format = format
+        self.recordByteCountMax = recordByteCountMax
         self.prefix = Array(prefix.utf8)
         self.extractor = KeyExtractor(format: format, fields: keyFields)
         self.awaitsHeader = format == .csv
@@ -83,8 +91,8 @@ struct RecordSplitter {
     }
 
     private func checkSize(_ byteCount: Int) throws(RecordError) {
-        guard byteCount <= Self.recordByteCountMax else {
-            throw self.error("a record longer than \(Self.recordByteCountMax) bytes")
+        guard byteCount <= self.recordByteCountMax else {
+            throw self.error("a record longer than \(self.recordByteCountMax) bytes")
         }
     }
 

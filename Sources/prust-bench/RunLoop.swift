@@ -69,6 +69,7 @@ final class RunLoop {
 
     /// Sends nothing more; what arrives later is not counted.
     func stop() -> Measurements {
+        Terminal.note("stop\n")
         self.isStopping = true
         self.isRecording = false
         self.ticker?.cancel()
@@ -112,6 +113,7 @@ final class RunLoop {
     }
 
     private func finishIfDone() {
+        Terminal.note("fid \(self.remaining as Any) \(self.connections.map { $0.isIdle })\n")
         guard self.remaining == 0, self.connections.allSatisfy({ $0.isIdle }) else { return }
         self.finish()
     }

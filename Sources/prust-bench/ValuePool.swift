@@ -19,16 +19,17 @@ struct ValuePool: Sendable {
         self.sizes = sizes
         var random = SeededRandom(seed: seed)
         let fixedCount = Int(Double(Self.chunkByteCount) * min(max(compressibility, 0), 1))
-        let byteCount = max(sizes.upperBound * 2, 4 * 1024 * 1024)
-        var bytes = ByteBufferAllocator().buffer(capacity: byteCount)
+        let byteCount = max(sizes.upperBound * 2, 1024 * 1024)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(byteCount)
         var word: UInt64 = 0
         for index in 0..<byteCount {
             if index % 8 == 0 { word = random.next() }
             let isFixed = index % Self.chunkByteCount < fixedCount
-            bytes.writeInteger(isFixed ? UInt8(ascii: "p") : UInt8(truncatingIfNeeded: word))
+            bytes.append(isFixed ? UInt8(ascii: "p") : UInt8(truncatingIfNeeded: word))
             word >>= 8
         }
-        self.bytes = bytes
+        self.bytes = ByteBuffer(bytes: bytes)
     }
 
     func next(using random: inout SeededRandom) -> ByteBuffer {

@@ -10,7 +10,8 @@ enum ExitStatus: Int32 {
     case needsConfirmation = 5
     case unknownOutcome = 6
 
-    static func of(_ error: any Error) -> ExitStatus {
+    /// `nil` for what the argument parser throws.
+    static func of(_ error: any Error) -> ExitStatus? {
         switch error {
         case let failure as CommandFailure: failure.status
         case let failure as AdminClient.Failure:
@@ -20,11 +21,10 @@ enum ExitStatus: Int32 {
             case .refused: .failed
             case .unknownOutcome: .unknownOutcome
             }
-        default: .failed
+        case is SettingsError, is FoundingError, is AccessError: .failed
+        default: nil
         }
     }
-
-    static func message(_ error: any Error) -> String { "\(error)" }
 }
 
 /// Why a command stopped before it asked a node.

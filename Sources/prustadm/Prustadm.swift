@@ -25,16 +25,13 @@ struct Prustadm: AsyncParsableCommand {
     static func main() async {
         do {
             var command = try Self.parseAsRoot()
-            do {
-                if var asynchronous = command as? any AsyncParsableCommand {
-                    try await asynchronous.run()
-                } else {
-                    try command.run()
-                }
-            } catch {
-                Console.fail(ExitStatus.of(error), ExitStatus.message(error))
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
             }
         } catch {
+            if let status = ExitStatus.of(error) { Console.fail(status, "\(error)") }
             Self.exitFromParser(error)
         }
     }

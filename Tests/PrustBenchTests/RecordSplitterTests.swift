@@ -224,10 +224,13 @@ import Testing
     }
 
     @Test func boundsAtAndOnePast() throws {
-        for (byteCount, isRight) in [
-            (Limits.valueByteCountMax, true), (Limits.valueByteCountMax + 1, false),
-        ] {
-            var splitter = RecordSplitter(format: .jsonl, keyFields: ["a"], prefix: "")
+        for (byteCount, isRight) in [(1_000, true), (1_001, false)] {
+            var splitter = RecordSplitter(
+                format: .jsonl,
+                keyFields: ["a"],
+                prefix: "",
+                recordByteCountMax: 1_000
+            )
             let head = Array("{\"a\":1}".utf8)
             splitter.append(head + Array(repeating: 0x20, count: byteCount - head.count) + [0x0A])
             if isRight {
@@ -236,7 +239,12 @@ import Testing
                 #expect(throws: RecordError.self) { try splitter.next() }
             }
             // A record without an end is noticed before it has filled the memory.
-            var endless = RecordSplitter(format: .deb822, keyFields: ["a"], prefix: "")
+            var endless = RecordSplitter(
+                format: .deb822,
+                keyFields: ["a"],
+                prefix: "",
+                recordByteCountMax: 1_000
+            )
             endless.append(repeatElement(UInt8(ascii: "x"), count: byteCount))
             if isRight {
                 #expect(try endless.next() == nil)
@@ -244,9 +252,9 @@ import Testing
                 #expect(throws: RecordError.self) { try endless.next() }
             }
         }
-        for (byteCount, isRight) in [
-            (Limits.keyByteCountMax, true), (Limits.keyByteCountMax + 1, false),
-        ] {
+        #expect(RecordSplitter.recordByteCountMax == Limits.valueByteCountMax)
+        let keyByteCountMax = Limits.keyByteCountMax
+        for (byteCount, isRight) in [(keyByteCountMax, true), (keyByteCountMax + 1, false)] {
             var splitter = RecordSplitter(format: .deb822, keyFields: ["K"], prefix: "1234")
             splitter.append(Array("K: \(String(repeating: "k", count: byteCount - 4))\n\n".utf8))
             if isRight {
@@ -275,7 +283,7 @@ import Testing
     }
 
     @Test func nestingIsBoundedAtItsLimit() throws {
-        for (depth, isRight) in [(126, true), (127, false)] {
+        for (depth, isRight) in [(127, true), (128, false)] {
             let text =
                 "{\"a\":" + String(repeating: "[", count: depth)
                 + String(repeating: "]", count: depth) + "}"

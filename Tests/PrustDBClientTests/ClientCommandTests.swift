@@ -14,7 +14,7 @@ import Testing
         let rest = Replies(replies)
         try await FakeServer.with { command, _ in
             ["HELLO", "CLIENT", "PING"].contains(command[0]) ? .greeting : .reply(rest.next())
-        } body: { client, server in
+        } body: { (client: Client, server: FakeServer) async throws in
             try await body(client)
             commands = server.commands
         }
@@ -29,7 +29,7 @@ import Testing
             "$2\r\nhi\r\n",
             "_\r\n",
             "+x\r\n"
-        ) { client in
+        ) { (client: Client) async throws in
             #expect(try await client.get("k") == [1, 98])
             #expect(try await client.get("k", level: .eventual) == nil)
             #expect(try await client.get([0x6B] as [UInt8]) == nil)
@@ -55,7 +55,7 @@ import Testing
             "$-1\r\n",
             "+OK\r\n",
             "+OK\r\n"
-        ) { client in
+        ) { (client: Client) async throws in
             #expect(try await client.set("k", "v"))
             #expect(try await client.set("k", [1, 2] as [UInt8], level: .quorum))
             #expect(try await client.set("k", "v", expiry: .after(.milliseconds(1_500))))
@@ -88,7 +88,8 @@ import Testing
     }
 
     @Test func compareAndSet() async throws {
-        let commands = try await Self.exchange("+OK\r\n", "_\r\n", "+OK\r\n") { client in
+        let commands = try await Self.exchange("+OK\r\n", "_\r\n", "+OK\r\n") {
+            (client: Client) async throws in
             #expect(try await client.compareAndSet("k", expected: "a", new: "b"))
             #expect(try await !client.compareAndSet("k", expected: nil, new: "b"))
             #expect(
@@ -116,7 +117,7 @@ import Testing
             ":1\r\n",
             ":-4\r\n",
             ":7\r\n"
-        ) { client in
+        ) { (client: Client) async throws in
             #expect(try await client.delete("k"))
             #expect(try await !client.delete("k", level: .quorum))
             #expect(try await client.exists("k"))
@@ -140,7 +141,7 @@ import Testing
             ":-2\r\n",
             ":-1\r\n",
             ":1500\r\n"
-        ) { client in
+        ) { (client: Client) async throws in
             #expect(try await client.expire("k", .after(.seconds(30))))
             #expect(try await !client.expire("k", .at(unixMilliseconds: 99)))
             #expect(try await client.expire("k", nil))
@@ -161,7 +162,7 @@ import Testing
             "*3\r\n$1\r\na\r\n_\r\n$0\r\n\r\n",
             "+OK\r\n",
             ":2\r\n"
-        ) { client in
+        ) { (client: Client) async throws in
             #expect(try await client.getMany(["x", "y", "z"]) == [[0x61], nil, []])
             #expect(try await client.getMany([String]()) == [])
             try await client.setMany([("x", "1"), ("y", "2")], level: .all)
@@ -182,7 +183,7 @@ import Testing
             "*2\r\n$2\r\n17\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
             "*2\r\n$2\r\n18\r\n*0\r\n",
             "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nc\r\n"
-        ) { client in
+        ) { (client: Client) async throws in
             var keys: [String] = []
             for try await key in client.scan(match: "x*", count: 2) {
                 keys.append(String(decoding: key, as: UTF8.self))
@@ -215,7 +216,8 @@ import Testing
         code: ClientError.Code,
         outcome: ClientError.Outcome
     ) async throws {
-        _ = try await Self.exchange("-\(line)\r\n", "-\(line)\r\n") { client in
+        _ = try await Self.exchange("-\(line)\r\n", "-\(line)\r\n") {
+            (client: Client) async throws in
             var error = await #expect(throws: ClientError.self) { try await client.set("k", "v") }
             #expect(error?.code == code)
             #expect(error?.outcome == outcome)
@@ -234,7 +236,7 @@ import Testing
             ":-7\r\n",
             "$1\r\n\u{7F}\r\n"
         ) {
-            client in
+            (client: Client) async throws in
             let set = await #expect(throws: ClientError.self) { try await client.set("k", "v") }
             #expect(set?.code == .protocolViolation)
             #expect(set?.outcome == .applied, "it was answered, and not by an error")
@@ -251,7 +253,7 @@ import Testing
     }
 
     @Test func argumentsAreCheckedBeforeAnythingIsSent() async throws {
-        let commands = try await Self.exchange("+OK\r\n") { client in
+        let commands = try await Self.exchange("+OK\r\n") { (client: Client) async throws in
             let longKey = String(repeating: "k", count: 4_097)
             let rows: [(ClientError.Code, () async throws -> Void)] = [
                 (.tooLarge, { _ = try await client.get(longKey) }),

@@ -23,7 +23,7 @@ import Testing
     @Test func silenceIsATimeoutWithTheRightOutcome() async throws {
         try await FakeServer.with { command, _ in
             Self.isGreeting(command) ? .greeting : .silence
-        } body: { client, _ in
+        } body: { (client: Client, _: FakeServer) async throws in
             let write = await #expect(throws: ClientError.self) {
                 try await client.set("k", "v", deadline: .milliseconds(20))
             }
@@ -46,7 +46,7 @@ import Testing
                 count += 1
                 return count == 1 ? .silence : .reply("$3\r\none\r\n$3\r\ntwo\r\n")
             }
-        } body: { client, _ in
+        } body: { (client: Client, _: FakeServer) async throws in
             await #expect(throws: ClientError.self) {
                 try await client.get("1", deadline: .milliseconds(20))
             }
@@ -57,7 +57,7 @@ import Testing
     @Test func aSentWriteIsNeverRepeated() async throws {
         try await FakeServer.with(configuration: Self.configuration()) { command, _ in
             Self.isGreeting(command) ? .greeting : .close
-        } body: { client, server in
+        } body: { (client: Client, server: FakeServer) async throws in
             let error = await #expect(throws: ClientError.self) { try await client.set("k", "v") }
             #expect(error?.code == .connectionLost)
             #expect(error?.outcome == .unknown)
@@ -69,7 +69,7 @@ import Testing
         try await FakeServer.with(configuration: Self.configuration()) { command, connection in
             if Self.isGreeting(command) { return .greeting }
             return connection < 3 ? .close : .reply("$1\r\nv\r\n")
-        } body: { client, server in
+        } body: { (client: Client, server: FakeServer) async throws in
             #expect(try await client.getString("k") == "v")
             #expect(server.commands.count == 3)
             #expect(server.connectionCount == 3)
@@ -77,7 +77,7 @@ import Testing
         try await FakeServer.with(configuration: Self.configuration { $0.readAttemptCountMax = 2 })
         { command, _ in
             Self.isGreeting(command) ? .greeting : .close
-        } body: { client, server in
+        } body: { (client: Client, server: FakeServer) async throws in
             let error = await #expect(throws: ClientError.self) { try await client.get("k") }
             #expect(error?.code == .connectionLost)
             #expect(error?.outcome == .notApplied)
@@ -89,7 +89,7 @@ import Testing
         try await FakeServer.with(configuration: Self.configuration()) { command, connection in
             if Self.isGreeting(command) { return .greeting }
             return connection == 1 ? .close : .reply("+OK\r\n")
-        } body: { client, _ in
+        } body: { (client: Client, _: FakeServer) async throws in
             await #expect(throws: ClientError.self) { try await client.set("k", "v") }
             #expect(try await client.set("k", "v"))
         }
@@ -99,7 +99,7 @@ import Testing
         try await FakeServer.with(configuration: Self.configuration()) { command, connection in
             if Self.isGreeting(command) { return .greeting }
             return .reply(connection == 1 ? "!garbage\r\n" : "+OK\r\n")
-        } body: { client, _ in
+        } body: { (client: Client, _: FakeServer) async throws in
             let error = await #expect(throws: ClientError.self) { try await client.set("k", "v") }
             #expect(error?.code == .protocolViolation)
             #expect(error?.outcome == .unknown)
@@ -110,7 +110,7 @@ import Testing
     @Test func aReplyToNothingEndsTheConnection() async throws {
         try await FakeServer.with(configuration: Self.configuration()) { command, _ in
             Self.isGreeting(command) ? .greeting : .reply("+OK\r\n")
-        } body: { client, server in
+        } body: { (client: Client, server: FakeServer) async throws in
             server.say(">1\r\n+invalidate\r\n")
             #expect(try await client.set("k", "v"), "push data is no reply")
             #expect(server.connectionCount == 1)
@@ -128,7 +128,7 @@ import Testing
         }
         try await FakeServer.with(configuration: configuration) { command, _ in
             Self.isGreeting(command) ? .greeting : .silence
-        } body: { client, server in
+        } body: { (client: Client, server: FakeServer) async throws in
             let outcomes = await withTaskGroup(of: ClientError?.self) { group in
                 for _ in 0..<3 {
                     group.addTask {
@@ -152,7 +152,7 @@ import Testing
     @Test func cancellationEndsTheWait() async throws {
         try await FakeServer.with { command, _ in
             Self.isGreeting(command) ? .greeting : .silence
-        } body: { client, server in
+        } body: { (client: Client, server: FakeServer) async throws in
             let task = Task { try await client.set("k", "v") }
             while server.commands.isEmpty { await Task.yield() }
             task.cancel()
@@ -173,7 +173,7 @@ import Testing
     @Test func closedClientsTakeNothing() async throws {
         try await FakeServer.with { command, _ in
             Self.isGreeting(command) ? .greeting : .reply("+OK\r\n")
-        } body: { client, _ in
+        } body: { (client: Client, _: FakeServer) async throws in
             await client.close()
             let error = await #expect(throws: ClientError.self) { try await client.set("k", "v") }
             #expect(error?.code == .closed)
@@ -184,7 +184,7 @@ import Testing
     @Test func closeWaitsForCallsUnderWay() async throws {
         try await FakeServer.with { command, _ in
             Self.isGreeting(command) ? .greeting : .silence
-        } body: { client, server in
+        } body: { (client: Client, server: FakeServer) async throws in
             let task = Task { try await client.getString("k") }
             while server.commands.isEmpty { await Task.yield() }
             async let closed: Void = client.close()
@@ -268,7 +268,7 @@ import Testing
         try await FakeServer.with(configuration: configuration) { command, _ in
             if Self.isGreeting(command) { return .greeting }
             return .reply("$\(command[1].utf8.count)\r\n\(command[1])\r\n")
-        } body: { client, server in
+        } body: { (client: Client, server: FakeServer) async throws in
             let rightCount = try await withThrowingTaskGroup(of: Bool.self) { group in
                 for index in 0..<2_000 {
                     group.addTask { try await client.getString("key-\(index)") == "key-\(index)" }
@@ -290,7 +290,7 @@ import Testing
                 )
             }
             return .reply(command[2].utf8.count == value.count ? "+OK\r\n" : "-ERR length\r\n")
-        } body: { client, _ in
+        } body: { (client: Client, _: FakeServer) async throws in
             try await client.set("k", value, deadline: .seconds(60))
             #expect(try await client.get("k", deadline: .seconds(60)) == value)
         }

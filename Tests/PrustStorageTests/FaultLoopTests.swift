@@ -87,12 +87,58 @@ import Testing
         #expect(count > 0)
     }
 
+    /// How many seeds the random tests try; more in a long run.
+    static let roundCount =
+        getenv("PRUSTDB_TEST_ROUNDS").flatMap { UInt64(String(cString: $0)) } ?? 30
+
     @Test func randomCrashes() {
-        for seed in UInt64(100)..<140 {
+        for seed in 100..<100 + Self.roundCount {
             var random = SeededRandom(seed: seed)
             let fileSystem = SimulatedFileSystem()
             fileSystem.plant(Fault(nil, index: Int(random.next() % 150), .crashes))
             let (model, _) = Workload(seed: seed, stepCount: 44).run(fileSystem)
+            fileSystem.crash(random: &random)
+            #expect(Workload.check(fileSystem, model, &random) == [], "seed \(seed)")
+        }
+    }
+
+    /// Recovery is interrupted, again and again, at any call.
+    @Test func crashesDuringRecovery() {
+        for seed in 1000..<1000 + Self.roundCount {
+            var random = SeededRandom(seed: seed)
+            let fileSystem = SimulatedFileSystem()
+            fileSystem.plant(Fault(nil, index: 40 + Int(random.next() % 80), .crashes))
+            let (model, _) = Workload(seed: seed).run(fileSystem)
+            for _ in 0..<3 {
+                if random.next() % 2 == 0 {
+                    fileSystem.crash(random: &random)
+                } else {
+                    fileSystem.kill()
+                }
+                fileSystem.plant(Fault(nil, index: Int(random.next() % 40), .crashes))
+                _ = try? Fixture.store(fileSystem)
+            }
+            fileSystem.crash(random: &random)
+            #expect(Workload.check(fileSystem, model, &random) == [], "seed \(seed)")
+        }
+    }
+
+    /// Recovery meets an error of the disk: it fails, and the next one does not.
+    @Test func faultsDuringRecovery() {
+        let calls: [Call] = [.open, .write, .syncData, .sync, .truncate, .rename, .syncDirectory]
+        for seed in 2000..<2000 + Self.roundCount {
+            var random = SeededRandom(seed: seed)
+            let fileSystem = SimulatedFileSystem()
+            fileSystem.plant(Fault(nil, index: 40 + Int(random.next() % 80), .crashes))
+            let (model, _) = Workload(seed: seed).run(fileSystem)
+            fileSystem.crash(random: &random)
+            for _ in 0..<3 {
+                let call = calls[Int(random.next() % UInt64(calls.count))]
+                let code = random.next() % 3 == 0 ? ENOSPC : EIO
+                fileSystem.plant(Fault(call, index: Int(random.next() % 6), .writesHalf(code)))
+                _ = try? Fixture.store(fileSystem)
+                fileSystem.kill()
+            }
             fileSystem.crash(random: &random)
             #expect(Workload.check(fileSystem, model, &random) == [], "seed \(seed)")
         }

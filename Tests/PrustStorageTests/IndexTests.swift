@@ -22,7 +22,7 @@ import Testing
 
     static func keyIDs(_ count: Int) -> [KeyID] { (0..<count).map(Fixture.keyID).sorted() }
 
-    static let position = LogPosition(segment: 1, offset: 4096)
+    static let position = LogPosition(segment: 1, offset: 8192)
 
     @Test func entriesComeBack() throws {
         let storage = try SegmentLogTests.open(SimulatedFileSystem()).storage
@@ -95,7 +95,7 @@ import Testing
         let index = try SegmentLogTests.open(SimulatedFileSystem()).storage.index
         let entries = Self.keyIDs(10).map { Self.entry($0, version: 1) }
         try index.apply(entries, position: Self.position, isFinal: false)
-        #expect(index.position == .start)
+        #expect(index.position == LogPosition(segment: 1, offset: 4096))
         #expect(index.count == 10)
         try index.apply([], position: Self.position, isFinal: true)
         #expect(index.position == Self.position)

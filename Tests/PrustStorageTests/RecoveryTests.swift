@@ -85,6 +85,36 @@ import Testing
         }
     }
 
+    /// A node that dies on a full disk starts again: it answers reads and turns writes away.
+    @Test func aFullDiskIsNoReasonNotToStart() throws {
+        let fileSystem = try Self.killed(groupCount: 3)
+        fileSystem.setCapacity(0)
+        for _ in 0..<2 {
+            let store = try Fixture.store(fileSystem)
+            #expect(store.storage.report.rewrittenRecordCount == 0)
+            for number in 0..<3 {
+                let expected = Fixture.noise(40, seed: UInt64(6 + number))
+                #expect(try store.get(Fixture.key(number)) == expected)
+            }
+            try store.put(Fixture.key(1), Fixture.noise(5000, seed: 1))
+            do {
+                try store.commit()
+                Issue.record("the disk should be full")
+            } catch {
+                guard case .full = error else { throw error }
+            }
+            fileSystem.kill()
+        }
+        // What it answered it keeps, also when the power fails.
+        var random = SeededRandom(seed: 1)
+        fileSystem.crash(random: &random)
+        fileSystem.setCapacity(.max)
+        let store = try Fixture.store(fileSystem)
+        #expect(try store.get(Fixture.key(2)) == Fixture.noise(40, seed: 8))
+        try store.put(Fixture.key(1), [1])
+        try store.commit()
+    }
+
     /// After a failed sync the page cache shows bytes that the disk does not have.
     @Test func whatAFailedSyncLeftIsWrittenAgain() throws {
         let fileSystem = SimulatedFileSystem()

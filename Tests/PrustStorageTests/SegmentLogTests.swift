@@ -138,16 +138,16 @@ import Testing
     @Test func valuesAreCompressedWhereItPays() throws {
         let (storage, log) = try Self.open(SimulatedFileSystem())
         let short = try #require(
-            try log.append(Self.fields(1), Fixture.key(1), Array(repeating: 1, count: 95))
+            try log.append(Self.fields(1), Fixture.key(1), Array(repeating: 1, count: 511))
         )
         let long = try #require(
-            try log.append(Self.fields(2), Fixture.key(2), Array(repeating: 1, count: 96))
+            try log.append(Self.fields(2), Fixture.key(2), Array(repeating: 1, count: 512))
         )
         try log.commit()
-        #expect(short.byteCount == 64 + 5 + 95)
+        #expect(short.byteCount == 64 + 5 + 511)
         #expect(long.byteCount < 64 + 5 + 80)
         let value = try storage.reader.value(long, keyID: Fixture.keyID(2))
-        #expect(value == Array(repeating: 1, count: 96))
+        #expect(value == Array(repeating: 1, count: 512))
     }
 
     @Test func aFailedSyncStopsTheLogForGood() throws {

@@ -9,7 +9,33 @@ import Testing
     /// Modules that each target may import; a target missing here fails the test.
     static let allowedImports: [String: Set<String>] = [
         "PrustCore": [],
-        "PrustTransport": ["PrustCore", "NIOCore"],
+        "PrustStorage": ["PrustCore", "CChecksum", "CSQLite", "CZstd", "Glibc", "Synchronization"],
+        "PrustWire": ["PrustCore", "NIOCore"],
+        "PrustTLS": ["PrustCore", "COpenSSL", "Glibc", "NIOCore", "Synchronization"],
+        "PrustTelemetry": ["PrustCore", "Glibc", "Synchronization"],
+        "PrustSystemd": ["PrustCore", "CSystemd", "Glibc", "Logging", "Synchronization"],
+        "PrustSimulator": ["PrustCore", "PrustStorage", "Glibc", "Synchronization"],
+        "PrustServer": [
+            "PrustCore", "PrustStorage", "PrustWire", "PrustTLS", "PrustTelemetry", "PrustSystemd",
+            "CNumber", "FoundationEssentials", "Glibc", "Logging", "NIOConcurrencyHelpers",
+            "NIOCore", "NIOHTTP1", "NIOPosix", "Synchronization", "UnixSignals",
+        ],
+        "PrustDBClient": [
+            "PrustCore", "PrustWire", "PrustTLS", "FoundationEssentials", "Glibc", "NIOCore",
+            "NIOPosix", "Synchronization", "Yams",
+        ],
+        "prustdb": ["PrustServer", "ArgumentParser", "Glibc"],
+        "prustadm": ["PrustServer", "ArgumentParser", "Glibc"],
+        "prust-bench": [
+            "PrustDBClient", "PrustCore", "PrustWire", "PrustTLS", "ArgumentParser", "Dispatch",
+            "FoundationEssentials", "Glibc", "Histogram", "NIOCore", "NIOPosix", "Synchronization",
+        ],
+        "prust-example": ["PrustDBClient", "Glibc"],
+    ]
+
+    /// Targets of C, which have no Swift files.
+    static let cTargets: Set = [
+        "CChecksum", "CNumber", "COpenSSL", "CSQLite", "CSystemd", "CZstd",
     ]
 
     /// Targets that must stay deterministic.
@@ -93,6 +119,50 @@ import Testing
                     start = nil
                 }
             }
+        }
+    }
+
+    /// Everything that can be looked up in a dashboard is explained in the operator's book.
+    @Test func metricsAreDocumented() throws {
+        let book = try String(
+            contentsOf: Self.root.appending(path: "Docs/ops/monitor.md"),
+            encoding: .utf8
+        )
+        for file in try Self.sourceFiles() where file.target == "PrustServer" {
+            for line in file.lines {
+                for part in line.components(separatedBy: "\"").dropFirst()
+                where part.hasPrefix("prustdb_") {
+                    let isThere = book.contains(part)
+                    #expect(isThere, "\(file.path): \(part) is not in monitor.md")
+                }
+            }
+        }
+    }
+
+    /// Every fixed bound is named in a test, which stands at it and one past it.
+    @Test func limitsAreTested() throws {
+        let limits = Self.root.appending(path: "Sources/PrustCore/Limits.swift")
+        let names = try String(contentsOf: limits, encoding: .utf8)
+            .components(separatedBy: "static let ").dropFirst()
+            .compactMap { $0.split(separator: " ").first.map(String.init) }
+        let tests = Self.root.appending(path: "Tests")
+        var text = ""
+        let enumerator = FileManager.default.enumerator(atPath: tests.path())
+        while let name = enumerator?.nextObject() as? String {
+            guard name.hasSuffix(".swift"), !name.contains("TidyTests") else { continue }
+            text += try String(contentsOf: tests.appending(path: name), encoding: .utf8)
+        }
+        for name in names {
+            let isThere = text.contains(name)
+            #expect(isThere, "no test names Limits.\(name)")
+        }
+    }
+
+    @Test func targetsAreKnown() throws {
+        let sources = Self.root.appending(path: "Sources")
+        for name in try FileManager.default.contentsOfDirectory(atPath: sources.path()) {
+            let isKnown = Self.cTargets.contains(name) || Self.allowedImports[name] != nil
+            #expect(isKnown, "unknown target \(name)")
         }
     }
 }

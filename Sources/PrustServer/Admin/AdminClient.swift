@@ -139,8 +139,13 @@ package struct AdminClient: Sendable {
     }
 
     private func cannotReach(_ error: any Error) -> Failure {
-        guard let code = (error as? IOError)?.errnoCode else {
-            return Failure(.cannotReach, "cannot reach \(self.place): \(error)")
+        var cause = error
+        if let failure = error as? NIOConnectionError {
+            // Of several addresses, the last one that was tried stands for all.
+            cause = failure.connectionErrors.last?.error ?? failure.dnsAError ?? error
+        }
+        guard let code = (cause as? IOError)?.errnoCode else {
+            return Failure(.cannotReach, "cannot reach \(self.place): \(cause)")
         }
         return Failure(Self.kind(code), "cannot reach \(self.place): \(Self.reason(code))")
     }

@@ -141,17 +141,17 @@ final class HTTPServiceHandler: ChannelInboundHandler {
         if !response.allow.isEmpty {
             head.headers.add(name: "Allow", value: response.allow.joined(separator: ", "))
         }
+        // The pipelining handler delivers the next request while the end of this answer is written.
+        self.state = isLast ? .closing : .idle
+        // A client that does not read its answer is not waited for.
+        let delay = isLast ? self.configuration.requestTimeout : self.configuration.idleTimeout
+        self.setTimer(delay, context: context)
         context.write(self.wrapOutboundOut(.head(head)), promise: nil)
         if request.method != .HEAD {
             let body = context.channel.allocator.buffer(bytes: response.body)
             context.write(self.wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
         }
-        let end = context.writeAndFlush(self.wrapOutboundOut(.end(nil)))
-        self.state = isLast ? .closing : .idle
-        // A client that does not read its answer is not waited for.
-        let delay = isLast ? self.configuration.requestTimeout : self.configuration.idleTimeout
-        self.setTimer(delay, context: context)
-        return end
+        return context.writeAndFlush(self.wrapOutboundOut(.end(nil)))
     }
 
     private func setTimer(_ delay: TimeAmount, context: ChannelHandlerContext) {

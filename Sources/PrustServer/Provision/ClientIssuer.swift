@@ -38,13 +38,21 @@ package struct ClientIssuer: Sendable {
         guard (1...Self.daysMax).contains(days) else {
             throw AccessError(.invalid, "days: expected 1 to \(Self.daysMax)")
         }
+        var given: CertificateRequest?
         do throws(TLSError) {
-            let key: PrivateKey? = request == nil ? try PrivateKey.generate() : nil
+            if let request { given = try CertificateRequest(pem: request) }
+        } catch {
+            throw AccessError(.invalid, error.message)
+        }
+        do throws(TLSError) {
+            var key: PrivateKey?
             let csr: CertificateRequest
-            if let key {
-                csr = try CertificateRequest.make(key: key, identity: .client(name))
+            if let given {
+                csr = given
             } else {
-                csr = try CertificateRequest(pem: request ?? [])
+                let own = try PrivateKey.generate()
+                key = own
+                csr = try CertificateRequest.make(key: own, identity: .client(name))
             }
             let authority = try self.directory.loadAuthority()
             let certificate = try authority.sign(
@@ -65,8 +73,7 @@ package struct ClientIssuer: Sendable {
                 notAfter: certificate.notAfter
             )
         } catch {
-            let code = request != nil && error.code == .badRequest
-            throw AccessError(code ? .invalid : .storage, error.message)
+            throw AccessError(.storage, error.message)
         }
     }
 

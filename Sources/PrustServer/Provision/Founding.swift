@@ -48,10 +48,12 @@ package struct Founding {
                     + "connect to"
             )
         }
-        try DataDirectory.make(plan.dataDirectory)
-        let lock = try DirectoryLock.take(plan.dataDirectory)
         let directory = DataDirectory(plan.dataDirectory)
         let founding = Self(plan: plan, directory: directory, now: now)
+        // Nothing is written then, so a node may be at work in the directory.
+        if Self.isFounded(plan.dataDirectory) { return try founding.existing() }
+        try DataDirectory.make(plan.dataDirectory)
+        let lock = try DirectoryLock.take(plan.dataDirectory)
         let report = try founding.run()
         try directory.handOver([directory.path + "/LOCK"])
         withExtendedLifetime(lock) {}

@@ -19,7 +19,7 @@ package final class ConnectionLimiter: Sendable {
     }
 
     /// Admits a connection, which must be given back by ``release(_:)``, or says why not.
-    package func admit(_ address: String) -> ServerMetrics.ConnectionRejection? {
+    package func admit(_ address: String) -> ConnectionMetrics.Rejection? {
         self.state.withLock { state in
             if self.countMax > 0, state.total >= self.countMax { return .limit }
             let count = state.byAddress[address] ?? 0

@@ -23,15 +23,15 @@ final class EngineReporter: EngineObserver {
     var progress: String { self.progressText.withLock { $0 } }
 
     func groupCommitted(recordCount: Int, byteCount: Int, nanoseconds: UInt64) {
-        self.metrics.logAppends.add(UInt64(recordCount))
-        self.metrics.logSyncs.add()
-        self.metrics.logSyncSeconds.record(nanoseconds: nanoseconds)
-        self.metrics.logGroupRecords.record(UInt64(recordCount))
-        self.metrics.logGroupBytes.record(UInt64(byteCount))
+        self.metrics.log.appends.add(UInt64(recordCount))
+        self.metrics.log.syncs.add()
+        self.metrics.log.syncSeconds.record(nanoseconds: nanoseconds)
+        self.metrics.log.groupRecords.record(UInt64(recordCount))
+        self.metrics.log.groupBytes.record(UInt64(byteCount))
     }
 
     func logFailed(reason: String, outcome: Engine.LogFailure.Outcome) {
-        self.metrics.logFailures.add()
+        self.metrics.log.failures.add()
         self.logger.event(
             .logFailed,
             metadata: ["reason": "\(reason)", "outcome": "\(outcome.rawValue.lowercased())"]
@@ -95,20 +95,20 @@ final class EngineReporter: EngineObserver {
     }
 
     func swept(recordCount: Int, nanoseconds: UInt64) {
-        self.metrics.sweeps.add()
-        self.metrics.sweptRecords.add(UInt64(recordCount))
-        self.metrics.sweepSeconds.record(nanoseconds: nanoseconds)
+        self.metrics.index.sweeps.add()
+        self.metrics.index.sweptRecords.add(UInt64(recordCount))
+        self.metrics.index.sweepSeconds.record(nanoseconds: nanoseconds)
     }
 
     func sweepFailed(reason: String) {
-        self.metrics.sweepFailures.add()
+        self.metrics.index.sweepFailures.add()
         self.logger.warning("the index could not be swept", metadata: ["reason": "\(reason)"])
     }
 
     func readFailed(_ error: String, isCorruption: Bool) {
-        self.metrics.readFailures.add()
+        self.metrics.index.readFailures.add()
         guard isCorruption else { return }
-        self.metrics.corruptReads.add()
+        self.metrics.index.corruptReads.add()
         self.logger.event(.corruptRecordFound, metadata: ["reason": "\(error)"])
     }
 }

@@ -26,7 +26,7 @@ extension Node: AdminBackend {
             listen: settings.listen.description,
             advertise: settings.advertised.description,
             uptimeSeconds: Int(self.uptimeSeconds),
-            connections: Int(self.serverMetrics.connections.value),
+            connections: Int(self.serverMetrics.connection.open.value),
             storage: StatusReport.Storage(
                 keys: keys ?? 0,
                 segments: self.engine.segmentCount,
@@ -83,14 +83,14 @@ extension Node: AdminBackend {
                 "connections",
                 limits.connections,
                 .count,
-                used: Int(self.serverMetrics.connections.value)
+                used: Int(self.serverMetrics.connection.open.value)
             ),
             limit("connections-per-address", limits.connectionsPerAddress, .count),
             limit(
                 "handshakes",
                 limits.handshakes,
                 .count,
-                used: Int(self.serverMetrics.handshakesOpen.value)
+                used: Int(self.serverMetrics.handshake.open.value)
             ),
             limit("pipeline", limits.pipeline, .count),
             limit("output-buffer", limits.outputBuffer, .bytes),
@@ -175,7 +175,7 @@ extension Node: AdminBackend {
     }
 
     private func logFinding() -> DoctorFinding {
-        let latency = self.serverMetrics.logSyncSeconds.snapshot().quantile(0.99)
+        let latency = self.serverMetrics.log.syncSeconds.snapshot().quantile(0.99)
         let state = self.engine.state
         guard state == .serving else {
             return DoctorFinding(

@@ -90,19 +90,19 @@ extension Node {
     ) -> EventLoopFuture<Void> {
         let address = channel.remoteAddress?.ipAddress ?? "unknown"
         let port = channel.remoteAddress?.port ?? 0
-        let isCrowded = Int(self.serverMetrics.handshakesOpen.value) >= handshakeMax
+        let isCrowded = Int(self.serverMetrics.handshake.open.value) >= handshakeMax
         let rejection = isCrowded ? .handshakes : self.limiter.admit(address)
         if let rejection {
-            self.serverMetrics.connectionsRejected[rejection]?.add()
+            self.serverMetrics.connection.rejected[rejection]?.add()
             return channel.eventLoop.makeFailedFuture(ChannelError.connectTimeout(.zero))
         }
-        self.serverMetrics.connectionsAccepted.add()
-        self.serverMetrics.connections.add(1)
+        self.serverMetrics.connection.accepted.add()
+        self.serverMetrics.connection.open.add(1)
         let limiter = self.limiter
         let metrics = self.serverMetrics
         channel.closeFuture.whenComplete { _ in
             limiter.release(address)
-            metrics.connections.add(-1)
+            metrics.connection.open.add(-1)
         }
         let context = self.contexts.current
         return channel.eventLoop.makeCompletedFuture {

@@ -47,7 +47,7 @@ final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {
                 }
                 try configureAdminPipeline(context.channel, router: self.router, peer: peer)
             default:
-                self.loop.services.metrics.connectionsRejected[.protocolUnknown]?.add()
+                self.loop.services.metrics.connection.rejected[.protocolUnknown]?.add()
                 context.close(promise: nil)
                 return
             }

@@ -121,7 +121,7 @@ extension RESPSession {
                     "tcp_port:\(services.nodeDescription.port)", "uptime_in_seconds:\(uptime)",
                 ]
             ),
-            ("Clients", ["connected_clients:\(services.metrics.connections.value)"]),
+            ("Clients", ["connected_clients:\(services.metrics.connection.open.value)"]),
             (
                 "Memory",
                 [
@@ -133,13 +133,13 @@ extension RESPSession {
                 "Persistence",
                 [
                     "loading:\(services.engine.state == .recovering ? 1 : 0)", "aof_enabled:1",
-                    "log_appends:\(services.metrics.logAppends.value)",
-                    "log_fsyncs:\(services.metrics.logSyncs.value)",
+                    "log_appends:\(services.metrics.log.appends.value)",
+                    "log_fsyncs:\(services.metrics.log.syncs.value)",
                 ]
             ),
             (
                 "Stats",
-                ["total_connections_received:\(services.metrics.connectionsAccepted.value)"]
+                ["total_connections_received:\(services.metrics.connection.accepted.value)"]
             ),
             ("Replication", ["role:master", "connected_slaves:0"]),
         ]

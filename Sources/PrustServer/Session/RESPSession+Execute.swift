@@ -138,9 +138,9 @@ extension RESPSession {
             certificateName: name,
             serial: certificate.serial
         )
-        let outcome: ServerMetrics.LoginOutcome =
+        let outcome: ConnectionMetrics.Login =
             self.principal == nil ? .unknownCertificate : .accepted
-        self.loop.services.metrics.logins[outcome]?.add()
+        self.loop.services.metrics.connection.logins[outcome]?.add()
         guard self.principal == nil else { return }
         self.loop.services.audit.record(
             AuditEvent(
@@ -180,7 +180,7 @@ extension RESPSession {
 
     /// Closes the connection at once, replies and all.
     private func refuseCrossProtocol(_ executor: CommandExecutor) {
-        self.loop.services.metrics.protocolErrors.add()
+        self.loop.services.metrics.connection.protocolErrors.add()
         self.loop.services.audit.record(
             AuditEvent(
                 who: self.principal?.name ?? "unknown",

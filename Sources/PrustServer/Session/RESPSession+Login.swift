@@ -58,18 +58,18 @@ extension RESPSession {
         var refusal: String?
         switch outcome {
         case .accepted(let principal):
-            metrics.logins[.accepted]?.add()
+            metrics.connection.logins[.accepted]?.add()
             self.principal = principal
         case .refused:
-            metrics.logins[.refused]?.add()
+            metrics.connection.logins[.refused]?.add()
             refusal = Self.wrongPassword
         case .throttled(let wait):
-            metrics.logins[.throttled]?.add()
+            metrics.connection.logins[.throttled]?.add()
             let seconds = max(wait / .seconds(1), 1)
             refusal =
                 "ERR too many attempts to log in (limit auth.attempts): wait \(Int(seconds)) s"
         case .busy:
-            metrics.logins[.busy]?.add()
+            metrics.connection.logins[.busy]?.add()
             refusal = "ERR too many passwords are being checked: try again"
         }
         self.auditLogin(name: name, refusal: refusal, outcome)

@@ -61,6 +61,8 @@ final class RESPSession: ChannelDuplexHandler {
     private var isWaitingForLog = false
     private var wantsRead = false
     private var isPausedForOutput = false
+    /// What the channel said last; asking it costs more than a command.
+    private var isWritable = true
     var startedAt = MonotonicInstant(nanoseconds: 0)
 
     /// CLIENT REPLY ON, OFF or SKIP.
@@ -115,7 +117,7 @@ final class RESPSession: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = self.unwrapInboundIn(data)
-        self.loop.services.metrics.bytesReceived.add(
+        self.loop.services.metrics.connection.bytesReceived.add(
             UInt64(bytes.readableBytes),
             shard: self.loop.index
         )
@@ -133,7 +135,8 @@ final class RESPSession: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable, self.isPausedForOutput {
+        self.isWritable = context.channel.isWritable
+        if self.isWritable, self.isPausedForOutput {
             self.isPausedForOutput = false
             self.goOn()
         }
@@ -185,12 +188,17 @@ final class RESPSession: ChannelDuplexHandler {
         }
         didWrite = didWrite || executor.didWrite
         swap(&executor.out, &self.out)
-        if self.input.readableBytes == 0 { self.input.clear() } else { self.compactInput() }
+        self.compactInput()
         if didWrite { self.loop.scheduleFlush() }
     }
 
     /// Forgets what was read when it begins to outweigh what was not.
     private func compactInput() {
+        // The memory belongs to whoever delivered the bytes: it is theirs again.
+        if self.input.readableBytes == 0 {
+            self.input = ByteBuffer()
+            return
+        }
         if self.input.readerIndex > 64 * 1024, self.input.readerIndex > self.input.readableBytes {
             self.input.discardReadBytes()
         }
@@ -321,7 +329,7 @@ final class RESPSession: ChannelDuplexHandler {
     }
 
     private func failProtocol(_ executor: CommandExecutor, _ text: String) {
-        self.loop.services.metrics.protocolErrors.add()
+        self.loop.services.metrics.connection.protocolErrors.add()
         executor.begin()
         let bytes = "ERR \(text)".unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) }
         executor.out.writeReplyError(bytes)
@@ -349,17 +357,17 @@ final class RESPSession: ChannelDuplexHandler {
     private func checkRoom() -> Bool {
         let services = self.loop.services
         if services.engine.isCongested || self.held.count >= services.limits.pipelineCountMax {
-            if !self.isWaitingForRoom { services.metrics.congestionPauses.add() }
+            if !self.isWaitingForRoom { services.metrics.connection.congestionPauses.add() }
             self.isWaitingForRoom = true
             self.waitForLog()
             return false
         }
         let pending = self.loop.executor.out.readableBytes
-        if self.context?.channel.isWritable != true
+        if !self.isWritable
             || (self.held.isEmpty && pending >= Self.outputPauseByteCount)
         {
             self.isPausedForOutput = true
-            services.metrics.outputPauses.add(1, shard: self.loop.index)
+            services.metrics.connection.outputPauses.add(1, shard: self.loop.index)
             return false
         }
         if pending >= services.limits.outputByteCountMax {
@@ -370,6 +378,8 @@ final class RESPSession: ChannelDuplexHandler {
         return true
     }
 
+    /// A buffer of replies that grew beyond this is not kept.
+    private static let keptByteCountMax = 32 * 1024
     /// Replies that may gather before they are handed to the channel.
     private static let outputPauseByteCount = 256 * 1024
 
@@ -387,17 +397,24 @@ final class RESPSession: ChannelDuplexHandler {
         guard let context = self.context else { return }
         if self.readyEnd > self.out.readerIndex {
             let byteCount = self.readyEnd - self.out.readerIndex
-            self.loop.services.metrics.bytesSent.add(UInt64(byteCount), shard: self.loop.index)
+            self.loop.services.metrics.connection.bytesSent.add(
+                UInt64(byteCount),
+                shard: self.loop.index
+            )
             if self.readyEnd == self.out.writerIndex {
                 context.writeAndFlush(self.wrapOutboundOut(self.out), promise: nil)
-                self.out.clear()
+                if self.out.capacity > Self.keptByteCountMax {
+                    self.out = ByteBuffer()
+                } else {
+                    self.out.clear()
+                }
                 self.readyEnd = 0
             } else if let slice = self.out.readSlice(length: byteCount) {
                 context.writeAndFlush(self.wrapOutboundOut(slice), promise: nil)
                 self.reclaimOutput()
             }
         }
-        if self.isPausedForOutput, context.channel.isWritable {
+        if self.isPausedForOutput, self.isWritable {
             self.isPausedForOutput = false
             let state = NIOLoopBound(self, eventLoop: context.eventLoop)
             context.eventLoop.execute { state.value.goOn() }
@@ -441,7 +458,7 @@ final class RESPSession: ChannelDuplexHandler {
 
     func closeIdle() {
         guard case .running = self.phase, self.held.isEmpty else { return }
-        self.loop.services.metrics.idleCloses.add()
+        self.loop.services.metrics.connection.idleCloses.add()
         self.close()
     }
 }

@@ -56,7 +56,7 @@ package enum SettingUnit {
         where milliseconds >= factor && milliseconds % factor == 0 {
             return "\(milliseconds / factor)\(suffix)"
         }
-        return "\(milliseconds)ms"
+        return milliseconds == 0 ? "0s" : "\(milliseconds)ms"
     }
 
     /// Whole milliseconds, held to what an `Int` can count.

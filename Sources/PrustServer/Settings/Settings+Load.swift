@@ -47,7 +47,7 @@ extension Settings {
             } catch {
                 let problem = SettingsProblem(
                     source: file,
-                    found: error.message,
+                    found: Self.withoutPath(error.message, path: file),
                     expected: "a settings file that can be read"
                 )
                 throw SettingsError(problems: [problem])
@@ -58,6 +58,11 @@ extension Settings {
         loader.finish(credentialsDirectory: environment["CREDENTIALS_DIRECTORY"])
         guard loader.problems.isEmpty else { throw SettingsError(problems: loader.problems) }
         return Loaded(settings: loader.settings, origins: loader.origins)
+    }
+
+    private static func withoutPath(_ message: String, path: String) -> String {
+        let prefix = path + ": "
+        return message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message
     }
 
     /// One setting that differs between two sets.

@@ -60,7 +60,8 @@ package struct SettingsLoader {
         }
         for entry in text.entries { self.readEntry(entry, source: name) }
         guard text.problems.isEmpty else { return }
-        for required in SettingTable.requiredInFile where self.placeOf[required] == nil {
+        let names = Set(text.entries.map(\.name))
+        for required in SettingTable.requiredInFile where !names.contains(required) {
             self.report(
                 SettingsProblem(
                     source: name,
@@ -81,6 +82,7 @@ package struct SettingsLoader {
         case .empty: found = "no value"
         case .list: found = "a list"
         case .scalar(let text):
+            if Self.isBelowSetting(entry.name) { return }
             if !isSection || SettingTable.byName[entry.name] != nil {
                 return self.set(entry.name, to: text, source: source, line: entry.line)
             }
@@ -89,6 +91,8 @@ package struct SettingsLoader {
         var expected = "a section with lines under it"
         if !isSection {
             guard let key = SettingTable.byName[entry.name] else {
+                // What stands below a setting was reported with the setting.
+                if Self.isBelowSetting(entry.name) { return }
                 return self.reportUnknown(entry.name, source: source, line: entry.line)
             }
             expected = key.expectation
@@ -102,6 +106,10 @@ package struct SettingsLoader {
                 expected: expected
             )
         )
+    }
+
+    private static func isBelowSetting(_ name: String) -> Bool {
+        SettingTable.all.contains { name.hasPrefix($0.name + ".") }
     }
 
     /// Reads the variables that begin with `PRUSTDB_`.

@@ -53,7 +53,10 @@ package struct SettingsText: Sendable {
     private var skippedIndent: Int?
     /// Whether `---` was there.
     private var isBegun = false
+    /// Whether `...` was there.
     private var isEnded = false
+    /// Whether the rest of the text is not worth reading.
+    private var isStopped = false
 
     /// Reads a whole file.
     ///
@@ -62,7 +65,7 @@ package struct SettingsText: Sendable {
         var rest = bytes[...]
         if rest.starts(with: [0xEF, 0xBB, 0xBF]) { rest = rest.dropFirst(3) }
         var line = 1
-        while !rest.isEmpty, self.problems.count < Self.problemCountMax {
+        while !rest.isEmpty, !self.isStopped, self.problems.count < Self.problemCountMax {
             let end = rest.firstIndex(of: UInt8(ascii: "\n"))
             var text = rest.prefix(upTo: end ?? rest.endIndex)
             if text.last == UInt8(ascii: "\r") { text = text.dropLast() }
@@ -85,6 +88,7 @@ package struct SettingsText: Sendable {
             return self.report(line, "a tab in the indentation", "spaces")
         }
         guard !self.isEnded else {
+            self.isStopped = true
             return self.report(line, "text after the end of the document", "one document")
         }
         let indent = text.count - content.count
@@ -94,7 +98,7 @@ package struct SettingsText: Sendable {
             self.skippedIndent = nil
         }
         guard self.entries.count < Self.entryCountMax else {
-            self.isEnded = true
+            self.isStopped = true
             return self.report(line, "more keys", "at most \(Self.entryCountMax) keys")
         }
         if content.elementsEqual("-".utf8) || content.starts(with: "- ".utf8) {
@@ -118,7 +122,7 @@ package struct SettingsText: Sendable {
         let word = SettingsScalar.trimmed(content)
         if word.elementsEqual("---".utf8) {
             if self.isBegun || !self.entries.isEmpty {
-                self.isEnded = true
+                self.isStopped = true
                 self.report(line, "a second document", "one document")
             }
             self.isBegun = true

@@ -77,23 +77,35 @@ import Testing
         #expect(missing == .notFound)
     }
 
+    /// Every way in which the user `root` stops being an administrator.
+    enum AdminLoss: CaseIterable {
+        case delete
+        case disable
+        case otherRoles
+
+        func apply(_ document: inout AccessDocument) throws(AccessError) {
+            switch self {
+            case .delete: try document.deleteUser("root")
+            case .disable: try document.setEnabled(false, user: "root")
+            case .otherRoles: try document.setRoles(of: "root", to: ["readwrite"])
+            }
+        }
+    }
+
     @Test func theLastAdminStays() throws {
         let one = try Self.document([("root", ["admin"]), ("bob", ["readwrite"])])
-        let changes: [(inout AccessDocument) throws(AccessError) -> Void] = [
-            { (document) throws(AccessError) in try document.deleteUser("root") },
-            { (document) throws(AccessError) in try document.setEnabled(false, user: "root") },
-            { (document) throws(AccessError) in
-                try document.setRoles(of: "root", to: ["readwrite"])
-            },
-        ]
-        for change in changes { #expect(Self.refusal(one, change) == .lastAdmin) }
+        for change in AdminLoss.allCases {
+            #expect(Self.refusal(one, change.apply) == .lastAdmin)
+        }
         var two = one
         try two.createRole(.init(name: "ops", verbs: [.admin], prefixes: []))
         try two.setRoles(of: "bob", to: ["ops", "ops"])
         #expect(two.user("bob")?.roles == ["ops"])
-        for change in changes { #expect(Self.refusal(two, change) == nil) }
+        for change in AdminLoss.allCases { #expect(Self.refusal(two, change.apply) == nil) }
         try two.setEnabled(false, user: "bob")
-        for change in changes { #expect(Self.refusal(two, change) == .lastAdmin) }
+        for change in AdminLoss.allCases {
+            #expect(Self.refusal(two, change.apply) == .lastAdmin)
+        }
     }
 
     @Test func roleRefusals() throws {

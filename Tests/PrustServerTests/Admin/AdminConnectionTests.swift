@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import NIOCore
 import NIOPosix
 import PrustCore
@@ -157,14 +158,29 @@ import Testing
             try Data().write(to: URL(filePath: file))
             #expect(throws: AdminSocket.Failure.self) { try AdminSocket.prepare(path: file) }
             let stale = directory + "/stale"
-            let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .bind(unixDomainSocketPath: stale).get()
-            try await server.close()
+            // A process that is killed leaves its socket behind, as this descriptor does.
+            try Self.leaveSocket(stale)
             #expect(FileManager.default.fileExists(atPath: stale))
             try AdminSocket.prepare(path: stale)
             #expect(!FileManager.default.fileExists(atPath: stale))
             try AdminSocket.prepare(path: stale)
         }
+    }
+
+    static func leaveSocket(_ path: String) throws {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { target in
+            for (index, byte) in path.utf8.enumerated() { target[index] = byte }
+        }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(result == 0)
     }
 
     @Test func nobodyThere() async throws {
@@ -174,6 +190,31 @@ import Testing
         }
         #expect(failure?.kind == .cannotReach)
         #expect(failure?.message.contains("is the node running") == true)
+    }
+
+    @Test func nobodyThereOverTCP() async throws {
+        try await AccessStoreTests.withDirectory { directory in
+            _ = try AdminFixture(directory)
+            // A port that was free a moment ago.
+            let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .bind(host: "127.0.0.1", port: 0).get()
+            let port = try #require(server.localAddress?.port)
+            try await server.close()
+            let files = ClientFiles(directory: directory + "/client")
+            let client = AdminClient(
+                .node(
+                    Endpoint(host: "127.0.0.1", port: port),
+                    authority: files.authority,
+                    certificate: files.certificate,
+                    key: files.key
+                )
+            )
+            let failure = await #expect(throws: AdminClient.Failure.self) {
+                try await client.send("POST", "/v1/reload")
+            }
+            #expect(failure?.kind == .cannotReach)
+            #expect(failure?.message.contains("nothing listens there") == true)
+        }
     }
 
     @Test func probes() {

@@ -72,6 +72,10 @@ import Testing
             #expect(second.clusterID == first.clusterID)
             #expect(second.nodeID == first.nodeID)
             #expect(try Self.contents(root) == before)
+            // Also while a node works there.
+            let lock = try DirectoryLock.take(Self.plan(root).dataDirectory)
+            #expect(try !Founding.found(Self.plan(root), now: Self.now).isNew)
+            withExtendedLifetime(lock) {}
         }
     }
 
@@ -219,7 +223,8 @@ import Testing
                 }
                 #expect(error?.code == .invalid)
             }
-            #expect(try FileManager.default.contentsOfDirectory(atPath: root) == [])
+            let names = try FileManager.default.contentsOfDirectory(atPath: root)
+            #expect(names == [])
         }
     }
 

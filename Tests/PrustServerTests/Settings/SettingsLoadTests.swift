@@ -132,8 +132,9 @@ import Testing
     }
 
     @Test func allProblemsAtOnce() {
-        let loader = Self.loader("lisen: a:1\nadvertise: x\nlog:\n  level: loud\n  levle: 1\n&x\n")
-        #expect(loader.problems.count == 5)
+        let loader = Self.loader("lisen: a:1\nadvertise: x\nlog:\n  level: loud\n  levle: 1\n")
+        #expect(loader.problems.map(\.line) == [1, 2, 4, 5, nil])
+        #expect(loader.problems.last?.field == "listen")
     }
 
     @Test func tooLong() {
@@ -179,7 +180,10 @@ import Testing
             _ = try Settings.load(file: "/no/such", environment: [:], flags: SettingFlags())
             Issue.record("expected an error")
         } catch {
-            #expect(error.description.contains("/no/such"))
+            let expected =
+                "/no/such: found cannot be opened: No such file or directory, "
+                + "expected a settings file that can be read"
+            #expect(error.description == expected)
         }
     }
 

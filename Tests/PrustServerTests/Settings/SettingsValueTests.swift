@@ -64,7 +64,7 @@ import Testing
 
     @Test(arguments: [
         ("250ms", Duration.milliseconds(250)), ("30s", .seconds(30)), ("5m", .seconds(300)),
-        ("2h", .seconds(7_200)), ("1d", .seconds(86_400)), ("0ms", .zero),
+        ("2h", .seconds(7_200)), ("1d", .seconds(86_400)), ("0s", .zero),
     ])
     func duration(text: String, duration: Duration) {
         #expect(SettingUnit.duration(text) == duration)

@@ -55,7 +55,7 @@ private enum HTTPRun {
         await loop.advanceTime(by: .minutes(10))
         check(!channel.isActive, "a connection outlives its time limits")
         await Self.checkOutput(of: channel)
-        for exchange in state.exchanges { world.check(exchange) }
+        for exchange in state.exchanges { world.checkExchange(exchange) }
         _ = try? await channel.finish(acceptAlreadyClosed: true)
     }
 

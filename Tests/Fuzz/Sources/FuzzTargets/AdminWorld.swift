@@ -108,44 +108,44 @@ struct AdminWorld: Sendable {
 
     func ask(_ request: AdminRequest) async {
         let response = await self.router.handle(request, from: self.peer)
-        self.check(response.status, response.body, isRequest: true)
-        FuzzTargets.check(response.status != 405 || !response.allow.isEmpty, "405 without Allow")
+        self.checkAnswer(response.status, response.body)
+        check(response.status != 405 || !response.allow.isEmpty, "405 without Allow")
     }
 
     // MARK: Checks
 
-    func check(_ exchange: Exchange) {
-        FuzzTargets.check(exchange.isEnded, "half an answer")
+    func checkExchange(_ exchange: Exchange) {
+        check(exchange.isEnded, "half an answer")
         // NIO itself answers what is no HTTP.
         guard let length = exchange.head.headers.first(name: "content-length"),
             let head = exchange.request
         else { return }
         let status = Int(exchange.head.status.code)
         guard head.method != .HEAD else {
-            return FuzzTargets.check(exchange.body.isEmpty, "an answer to HEAD with a body")
+            return check(exchange.body.isEmpty, "an answer to HEAD with a body")
         }
         guard exchange.head.headers.contains(name: "cache-control") else { return }
-        FuzzTargets.check(length == "\(exchange.body.count)", "a length of \(length)")
-        self.check(status, exchange.body, isRequest: true)
+        check(length == "\(exchange.body.count)", "a length of \(length)")
+        self.checkAnswer(status, exchange.body)
     }
 
-    private func check(_ status: Int, _ body: [UInt8], isRequest: Bool) {
+    private func checkAnswer(_ status: Int, _ body: [UInt8]) {
         let text = String(decoding: body, as: UTF8.self)
-        FuzzTargets.check((200..<600).contains(status), "status \(status)")
-        FuzzTargets.check(body.last == 0x0A, "an answer without a newline at its end: \(text)")
-        FuzzTargets.check(
+        check((200..<600).contains(status), "status \(status)")
+        check(body.last == 0x0A, "an answer without a newline at its end: \(text)")
+        check(
             AdminJSON.decodeAnswer(AnyJSON.self, from: body) != nil,
             "no JSON: \(text)"
         )
         guard status >= 400 else {
-            return FuzzTargets.check(self.peer.principal.isAdmin, "\(status) for no admin: \(text)")
+            return check(self.peer.principal.isAdmin, "\(status) for no admin: \(text)")
         }
         guard let error = AdminJSON.decodeAnswer(AdminErrorBody.self, from: body)?.error else {
-            return FuzzTargets.check(false, "status \(status) without an error: \(text)")
+            return check(false, "status \(status) without an error: \(text)")
         }
-        FuzzTargets.check(!error.code.isEmpty && !error.message.isEmpty, "no words: \(text)")
+        check(!error.code.isEmpty && !error.message.isEmpty, "no words: \(text)")
         checkIsOneLine(error.message)
-        FuzzTargets.check(status != 500, "an error of ours: \(text)")
+        check(status != 500, "an error of ours: \(text)")
     }
 
     func checkAfterwards() async {
@@ -153,19 +153,19 @@ struct AdminWorld: Sendable {
         let stored = succeed("reading users and roles") {
             try AccessFile(path: Self.founded.directory.access).load()
         }
-        FuzzTargets.check(stored == table, "on disk \(stored), in memory \(table)")
+        check(stored == table, "on disk \(stored), in memory \(table)")
         let isAdministered = table.users.contains { user in
             user.enabled
                 && user.roles.contains { table.role($0)?.verbs.contains(.admin) == true }
         }
-        FuzzTargets.check(isAdministered, "nobody can administer the node any more")
+        check(isAdministered, "nobody can administer the node any more")
         let events = self.audit.events
         if table != self.before {
-            FuzzTargets.check(self.peer.principal.isAdmin, "changed by somebody without the verb")
-            FuzzTargets.check(events.contains { $0.outcome == .done }, "a change without a trail")
+            check(self.peer.principal.isAdmin, "changed by somebody without the verb")
+            check(events.contains { $0.outcome == .done }, "a change without a trail")
         }
         for event in events {
-            FuzzTargets.check(event.who == self.peer.principal.name, "\(event.who) in the trail")
+            check(event.who == self.peer.principal.name, "\(event.who) in the trail")
         }
     }
 }

@@ -159,7 +159,7 @@ private enum CompressionCheck {
     }
 
     static func decompress(_ stored: [UInt8], byteCount: Int) {
-        let decompressor = Decompressor()
+        let decompressor = DecompressorPool()
         withExactCopy(stored) { stored in
             withExactCopy(repeatElement(0xA5, count: byteCount)) { target in
                 do throws(RecordError) {
@@ -177,7 +177,7 @@ private enum CompressionCheck {
         let repetitions = 1 + Int(input.byte())
         let value = Array(repeatElement(input.take(4096), count: repetitions).joined())
         let compressor = Compressor(level: level)
-        let decompressor = Decompressor()
+        let decompressor = DecompressorPool()
         withExactCopy(value) { source in
             let source = UnsafeRawBufferPointer(source)
             withExactCopy(repeatElement(0, count: value.count)) { target in

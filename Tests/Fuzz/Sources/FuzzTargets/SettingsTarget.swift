@@ -81,7 +81,7 @@ private enum SettingsCheck {
             !bytes.isEmpty
         else { return }
         let text = String(decoding: bytes, as: UTF8.self)
-        let node: Node?
+        let node: Yams.Node?
         do {
             node = try Yams.compose(yaml: text)
         } catch {
@@ -95,7 +95,7 @@ private enum SettingsCheck {
     }
 
     private static func flatten(
-        _ node: Node,
+        _ node: Yams.Node,
         prefix: String,
         into result: inout [String: SettingsText.Content]
     ) {
@@ -119,7 +119,7 @@ private enum SettingsCheck {
         }
     }
 
-    private static func isNull(_ node: Node) -> Bool {
+    private static func isNull(_ node: Yams.Node) -> Bool {
         guard let scalar = node.scalar, scalar.style == .plain else { return false }
         return ["", "~", "null", "Null", "NULL"].contains(scalar.string)
     }

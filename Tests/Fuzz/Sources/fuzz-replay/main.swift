@@ -8,7 +8,8 @@ import Glibc
 // the process dies of it.
 
 func complain(_ message: String) -> Never {
-    fputs("fuzz-replay: \(message)\n", stderr)
+    let line = Array("fuzz-replay: \(message)\n".utf8)
+    _ = write(STDERR_FILENO, line, line.count)
     exit(2)
 }
 
@@ -20,8 +21,8 @@ for path in arguments.dropFirst() {
     guard let bytes = try? Data(contentsOf: URL(filePath: path)) else {
         complain("\(path) cannot be read")
     }
-    fputs("\(path)\n", stdout)
-    fflush(stdout)
+    print(path)
+    fflush(nil)
     // The memory ends where the input ends, as in libFuzzer.
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
     copy.copyBytes(from: bytes)
