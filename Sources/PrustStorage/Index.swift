@@ -47,12 +47,8 @@ package final class Index: Sendable {
         try connection.create(storageID)
         try connection.load(storageID)
         let index = Index(files: files, connection: connection)
+        // Syncs the names of the new files too.
         try index.checkpoint()
-        do throws(FileError) {
-            try files.fileSystem.syncDirectory(files.directory)
-        } catch {
-            throw IndexError(error.isNoSpace ? .full : .failed, "\(error)")
-        }
         return index
     }
 

@@ -12,6 +12,7 @@ final class IndexFiles: Sendable {
         var damage: String?
         var isSyncFailed = false
         var isFrozen = false
+        var isDirectorySynced = false
     }
 
     let fileSystem: any FileSystem
@@ -79,8 +80,18 @@ final class IndexFiles: Sendable {
     }
 
     /// Makes the write-ahead log durable; on the file itself, so without SQLite's lock.
+    ///
+    /// Its name too: a database that is half written is worth nothing without its log.
     func syncWAL() throws(FileError) {
         try self.sync(self.state.withLock { $0.wal })
+        guard !self.state.withLock({ $0.isDirectorySynced }) else { return }
+        do throws(FileError) {
+            try self.fileSystem.syncDirectory(self.directory)
+        } catch {
+            self.noteSyncFailure(error)
+            throw error
+        }
+        self.state.withLock { $0.isDirectorySynced = true }
     }
 
     func syncDatabase() throws(FileError) {

@@ -51,12 +51,13 @@ extension TLSHandler {
         }
         let room = self.settings.handshakeByteCountMax - self.handshakeByteCount
         let readable = input.readableBytes
-        self.reuseOutput()
+        var output = self.takeOutput()
         let progress = connection.handshake(
             &input,
             byteCountMax: room,
-            output: &self.output
+            output: &output
         )
+        self.output = output
         self.handshakeByteCount += readable - input.readableBytes
         switch progress {
         case .completed:
@@ -71,19 +72,13 @@ extension TLSHandler {
                     ),
                     context
                 )
-            } else if self.output.readableBytes > 0 {
-                self.sendHandshake(context)
+            } else {
+                // The promise of early writes must wait for them.
+                self.sendAlone(context)
             }
         case .ended, .failed:
             self.fail(connection.takeError(isHandshake: true), context)
         }
-    }
-
-    /// The promise of early writes must wait for them.
-    private func sendHandshake(_ context: ChannelHandlerContext) {
-        let output = self.output
-        self.output = ByteBuffer()
-        context.writeAndFlush(Self.wrapOutboundOut(output), promise: nil)
     }
 
     private func complete(_ connection: TLSConnection, _ context: ChannelHandlerContext) {
@@ -96,10 +91,8 @@ extension TLSHandler {
         self.earlyWrites = ByteBuffer()
         self.encrypt(early, context)
         // What only waits for its flush goes with the handshake's last bytes: one write.
-        if self.output.readableBytes > 0 || self.mustFlush {
-            self.mustFlush = false
-            self.sendOutput(context)
-        }
+        self.mustFlush = false
+        self.sendOutput(context)
         guard case .open = self.state else { return }
         let event = TLSHandshakeCompleted(
             applicationProtocol: connection.applicationProtocol,
@@ -112,7 +105,7 @@ extension TLSHandler {
     private func refuse(_ plain: PlainText, _ context: ChannelHandlerContext) {
         let side = self.context.isServer ? "first" : "server's first"
         if self.context.isServer, self.settings.answersPlainText, let answer = plain.answer {
-            self.output.writeString(answer)
+            self.output = ByteBuffer(string: answer)
         }
         self.fail(
             TLSError(.notTLS, "not TLS: the \(side) bytes look like \(plain.name)"),

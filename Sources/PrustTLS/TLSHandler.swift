@@ -40,21 +40,27 @@ package final class TLSHandler: ChannelDuplexHandler {
     /// Whether a flush came before the handshake was complete.
     var mustFlush = false
 
+    // The buffers of the hot path are taken out of the handler while they are worked on, and put
+    // back: a look into a property lasts no longer than a load or a store, so the compiler needs
+    // no run-time check that two of them do not overlap. `nil` is an empty buffer that costs
+    // nothing, where `ByteBuffer()` would count references to one object shared by all threads.
+
     /// Plaintext that is written but not encrypted.
-    var gathered = ByteBuffer()
-    /// Plaintext written before the handshake was complete, in front of `gathered`.
-    var earlyWrites = ByteBuffer()
+    var gathered: ByteBuffer?
     /// Ciphertext that is not yet written below.
-    var output = ByteBuffer()
+    var output: ByteBuffer?
+    /// Plaintext written before the handshake was complete.
+    var earlyWrites = ByteBuffer()
     /// The promise of all that is in `gathered` and `output`; later ones follow it.
     var writePromise: EventLoopPromise<Void>?
 
     /// Stands for the channel's option where there is none: embedded channels always say yes.
     var readsAutomatically: Bool?
 
-    private var plaintext = ByteBuffer()
+    /// Memory for the next read.
+    private var plaintext: ByteBuffer?
     /// Ciphertext that came although nobody asked for more plaintext.
-    private var held = ByteBuffer()
+    private var held: ByteBuffer?
     /// Whether a `read()` came from above and no plaintext has answered it.
     private var isReadWanted = false
     private var hasFiredRead = false
@@ -170,16 +176,15 @@ package final class TLSHandler: ChannelDuplexHandler {
         case .idle, .closed:
             return
         }
-        guard self.isReadWanted || self.readsItself(context) else {
-            self.held.writeBuffer(&input)
+        let isWanted = self.isReadWanted || self.readsItself(context)
+        if isWanted, self.held == nil {
+            self.deliver(&input, context)
             return
         }
-        if self.held.readableBytes > 0 {
-            self.held.writeBuffer(&input)
-            self.release(context)
-        } else {
-            self.deliver(&input, context)
-        }
+        var held = self.held.take() ?? ByteBuffer()
+        held.writeBuffer(&input)
+        self.held = held
+        if isWanted { self.release(context) }
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {
@@ -198,7 +203,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     }
 
     package func read(context: ChannelHandlerContext) {
-        if self.held.readableBytes > 0 {
+        if self.held != nil {
             self.release(context)
             if self.hasFiredRead {
                 self.hasFiredRead = false
@@ -218,35 +223,29 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     /// Delivers what was held back.
     private func release(_ context: ChannelHandlerContext) {
-        guard case .open = self.state, self.held.readableBytes > 0 else { return }
-        var input = self.held
-        self.held = ByteBuffer()
+        guard case .open = self.state, var input = self.held.take() else { return }
         self.deliver(&input, context)
     }
 
     private func deliver(_ input: inout ByteBuffer, _ context: ChannelHandlerContext) {
         guard let connection = self.connection, !self.hasReceivedCloseNotify else { return }
         // Takes the same memory again unless somebody above kept a slice of the last read.
-        if self.plaintext.capacity > 0 { self.plaintext.clear() }
-        self.reuseOutput()
-        let outputCount = self.output.readableBytes
-        let progress = connection.decrypt(
-            &input,
-            into: &self.plaintext,
-            output: &self.output
-        )
+        var plaintext = Self.reused(self.plaintext.take())
+        var output = self.takeOutput()
+        let outputCount = output.readableBytes
+        let progress = connection.decrypt(&input, into: &plaintext, output: &output)
+        let answerCount = output.readableBytes - outputCount
+        self.output = output
         // The error belongs to this thread, and what is above may use OpenSSL too.
         let error = progress == .failed ? connection.takeError(isHandshake: false) : nil
-        if self.plaintext.readableBytes > 0 {
+        if plaintext.readableBytes > 0 {
             self.hasFiredRead = true
-            let plaintext = self.plaintext
-            if plaintext.capacity > Self.keptByteCountMax { self.plaintext = ByteBuffer() }
-            context.fireChannelRead(Self.wrapInboundOut(plaintext))
+            if plaintext.capacity <= Self.keptByteCountMax { self.plaintext = plaintext }
+            context.fireChannelRead(NIOAny(plaintext))
         }
         guard case .open = self.state else { return }
         switch progress {
         case .wantsInput, .completed:
-            let answerCount = self.output.readableBytes - outputCount
             if answerCount > 0 { self.answer(byteCount: answerCount, context) }
         case .ended:
             self.closeNotifyReceived(context)
@@ -300,21 +299,20 @@ package final class TLSHandler: ChannelDuplexHandler {
             self.writeEarly(&bytes, context)
             return
         }
-        let gatheredCount = self.gathered.readableBytes
-        if count < Self.gatherByteCountMax,
-            gatheredCount + count <= TLSConnection.recordByteCountMax
-        {
-            if gatheredCount == 0, self.gathered.capacity > 0 { self.gathered.clear() }
-            self.gathered.writeBuffer(&bytes)
+        if count >= Self.gatherByteCountMax {
+            self.encryptGathered(context)
+            self.encrypt(bytes, context)
             return
         }
-        self.encryptGathered(context)
-        if count < Self.gatherByteCountMax {
-            if self.gathered.capacity > 0 { self.gathered.clear() }
-            self.gathered.writeBuffer(&bytes)
-        } else {
-            self.encrypt(bytes, context)
+        var gathered = self.gathered.take() ?? ByteBuffer()
+        if gathered.readableBytes + count > TLSConnection.recordByteCountMax {
+            self.encrypt(gathered, context)
+            gathered.clear()
+        } else if gathered.readableBytes == 0 {
+            gathered = Self.reused(gathered)
         }
+        gathered.writeBuffer(&bytes)
+        self.gathered = gathered
     }
 
     package func flush(context: ChannelHandlerContext) {
@@ -350,41 +348,57 @@ package final class TLSHandler: ChannelDuplexHandler {
     }
 
     func encryptGathered(_ context: ChannelHandlerContext) {
-        guard self.gathered.readableBytes > 0 else { return }
-        let bytes = self.gathered
-        if bytes.capacity > TLSConnection.recordByteCountMax { self.gathered = ByteBuffer() }
-        self.encrypt(bytes, context)
-        self.gathered.moveReaderIndex(to: self.gathered.writerIndex)
+        guard var gathered = self.gathered.take() else { return }
+        self.encrypt(gathered, context)
+        guard gathered.capacity <= Self.keptByteCountMax, self.state != .closed else { return }
+        gathered.moveReaderIndex(to: gathered.writerIndex)
+        self.gathered = gathered
     }
 
     func encrypt(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         guard bytes.readableBytes > 0, let connection = self.connection else { return }
-        self.reuseOutput()
-        if !connection.encrypt(bytes, into: &self.output) {
-            self.fail(connection.takeError(isHandshake: false), context)
-        }
+        var output = self.takeOutput()
+        let isDone = connection.encrypt(bytes, into: &output)
+        self.output = output
+        if !isDone { self.fail(connection.takeError(isHandshake: false), context) }
     }
 
     /// Writes all ciphertext below at once.
     func sendOutput(_ context: ChannelHandlerContext) {
         let promise = self.writePromise
-        guard self.output.readableBytes > 0 || promise != nil else {
+        let output = self.output.take() ?? ByteBuffer()
+        guard output.readableBytes > 0 || promise != nil else {
+            self.output = output
             context.flush()
             return
         }
-        let output = self.output
-        if output.capacity > Self.keptByteCountMax {
-            self.output = ByteBuffer()
-        } else {
-            self.output.moveReaderIndex(to: self.output.writerIndex)
+        if output.capacity <= Self.keptByteCountMax {
+            var kept = output
+            kept.moveReaderIndex(to: kept.writerIndex)
+            self.output = kept
         }
         self.writePromise = nil
-        context.writeAndFlush(Self.wrapOutboundOut(output), promise: promise)
+        context.writeAndFlush(NIOAny(output), promise: promise)
     }
 
-    /// Takes the memory of the last output again, when the channel has let go of it.
-    func reuseOutput() {
-        if self.output.readableBytes == 0, self.output.capacity > 0 { self.output.clear() }
+    /// Writes ciphertext below that no promise waits for: of a handshake, or an alert.
+    func sendAlone(_ context: ChannelHandlerContext) {
+        guard let output = self.output.take(), output.readableBytes > 0 else { return }
+        context.writeAndFlush(NIOAny(output), promise: nil)
+    }
+
+    /// The ciphertext that waits, or the memory of the last when nothing does.
+    func takeOutput() -> ByteBuffer {
+        let output = self.output.take()
+        if let output, output.readableBytes > 0 { return output }
+        return Self.reused(output)
+    }
+
+    /// An empty buffer: in the memory of `buffer` unless somebody else has kept that.
+    private static func reused(_ buffer: consuming ByteBuffer?) -> ByteBuffer {
+        guard var buffer = consume buffer, buffer.capacity > 0 else { return ByteBuffer() }
+        buffer.clear()
+        return buffer
     }
 
     // MARK: Closing
@@ -426,7 +440,9 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.encryptGathered(context)
         guard case .open = self.state, let connection = self.connection else { return }
         self.hasSentCloseNotify = true
-        connection.shutDown(output: &self.output)
+        var output = self.takeOutput()
+        connection.shutDown(output: &output)
+        self.output = output
         self.sendOutput(context)
     }
 
@@ -440,10 +456,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         let wasHandshaking = self.state == .handshaking
         guard wasHandshaking || self.state == .open || self.state == .idle else { return }
         self.state = .closed
-        if self.output.readableBytes > 0 {
-            context.writeAndFlush(Self.wrapOutboundOut(self.output), promise: nil)
-            self.output = ByteBuffer()
-        }
+        self.sendAlone(context)
         if wasHandshaking {
             self.connection?.forgetOfferedSession()
             self.observer?.handshakeFailed(code: error.code)
@@ -458,10 +471,10 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.state = .closed
         self.timer?.cancel()
         self.timer = nil
-        self.gathered = ByteBuffer()
+        self.gathered = nil
         self.earlyWrites = ByteBuffer()
-        self.output = ByteBuffer()
-        self.held = ByteBuffer()
+        self.output = nil
+        self.held = nil
         let promise = self.writePromise
         self.writePromise = nil
         promise?.fail(error)

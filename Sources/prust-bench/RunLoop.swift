@@ -15,7 +15,8 @@ final class RunLoop {
     private var connections: [RunConnection] = []
     private var remaining: Int?
     private var isRecording = false
-    private var isStopping = false
+    /// Whether operations are sent: not before the start, when connections already see events.
+    private var isSending = false
     private var isDone = false
     /// The moment at which the next operation of an open loop is due, and its distance to others.
     private var dueAt = NIODeadline.now()
@@ -54,6 +55,7 @@ final class RunLoop {
 
     /// Begins; the future ends when the number of requests is done, or after `stop`.
     func start() -> EventLoopFuture<Void> {
+        self.isSending = true
         self.isRecording = self.plan.warmup == .zero
         self.dueAt = .now()
         if self.isOpen {
@@ -69,8 +71,7 @@ final class RunLoop {
 
     /// Sends nothing more; what arrives later is not counted.
     func stop() -> Measurements {
-        Terminal.note("stop\n")
-        self.isStopping = true
+        self.isSending = false
         self.isRecording = false
         self.ticker?.cancel()
         return self.measurements
@@ -85,7 +86,7 @@ final class RunLoop {
 
     /// Writes one more command; `nil` when none is to be sent.
     func writeCommand(into buffer: inout ByteBuffer) -> Int? {
-        guard !self.isStopping, self.remaining != 0 else { return nil }
+        guard self.isSending, self.remaining != 0 else { return nil }
         self.remaining = self.remaining.map { $0 - 1 }
         return self.writer.write(into: &buffer)
     }
@@ -96,7 +97,7 @@ final class RunLoop {
     }
 
     func failed(_ kind: String, count: Int = 1) {
-        guard !self.isStopping else { return }
+        guard self.isSending else { return }
         self.measurements.recordError(kind, count: count)
     }
 
@@ -113,7 +114,6 @@ final class RunLoop {
     }
 
     private func finishIfDone() {
-        Terminal.note("fid \(self.remaining as Any) \(self.connections.map { $0.isIdle })\n")
         guard self.remaining == 0, self.connections.allSatisfy({ $0.isIdle }) else { return }
         self.finish()
     }
@@ -127,7 +127,7 @@ final class RunLoop {
     private func tick() {
         self.ticker = nil
         self.sendDue()
-        guard !self.isStopping, self.remaining != 0 else { return }
+        guard self.isSending, self.remaining != 0 else { return }
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let next = max(self.dueAt, .now() + .microseconds(20))
         self.ticker = self.eventLoop.scheduleTask(deadline: next) { bound.value.tick() }
@@ -135,7 +135,7 @@ final class RunLoop {
 
     /// Sends the operations that are due while any connection has room.
     private func sendDue() {
-        guard let interval = self.interval, !self.isStopping else { return }
+        guard let interval = self.interval, self.isSending else { return }
         let now = NIODeadline.now()
         var isFull = false
         while self.dueAt <= now, self.remaining != 0, !isFull {

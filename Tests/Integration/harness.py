@@ -267,7 +267,7 @@ class Redis(Server):
 
 
 def default_binary():
-    return os.environ.get("PRUSTDB_BINARY") or ROOT / ".build" / "release" / "prustdb"
+    return os.environ.get("PRUST_TEST_BINARY") or ROOT / ".build" / "release" / "prustdb"
 
 
 def add_server_options(parser):

@@ -129,19 +129,20 @@ import Testing
         try await FakeServer.with(configuration: configuration) { command, _ in
             Self.isGreeting(command) ? .greeting : .silence
         } body: { (client: Client, server: FakeServer) async throws in
-            let outcomes = await withTaskGroup(of: ClientError?.self) { group in
-                for _ in 0..<3 {
-                    group.addTask {
-                        do throws(ClientError) {
-                            try await client.set("k", "v", deadline: .milliseconds(100))
-                            return nil
-                        } catch { return error }
-                    }
-                }
-                return await group.reduce(into: [ClientError]()) { errors, error in
-                    if let error { errors.append(error) }
+            func write() -> Task<ClientError?, Never> {
+                Task {
+                    do throws(ClientError) {
+                        try await client.set("k", "v", deadline: .milliseconds(200))
+                        return nil
+                    } catch { return error }
                 }
             }
+            // The first one fills the connection, then one waits and one is turned away.
+            var tasks = [write()]
+            while server.commands.isEmpty { await Task.yield() }
+            tasks += [write(), write()]
+            var outcomes: [ClientError] = []
+            for task in tasks { if let error = await task.value { outcomes.append(error) } }
             #expect(outcomes.count { $0.code == .overloaded && $0.outcome == .notApplied } == 1)
             #expect(outcomes.count { $0.code == .timeout && $0.outcome == .notApplied } == 1)
             #expect(outcomes.count { $0.outcome == .unknown } == 1)

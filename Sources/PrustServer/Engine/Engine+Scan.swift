@@ -151,7 +151,7 @@ extension Engine {
         }
     }
 
-    /// Counts the live keys exactly, expired ones that nobody touched included.
+    /// Counts the live keys; those of the index that expired and that nobody touched are included.
     ///
     /// Keys that were written blindly are looked up first: whether they were there already is not
     /// known until then.
@@ -162,18 +162,26 @@ extension Engine {
         self.maintenance.lock()
         defer { self.maintenance.unlock() }
         do {
-            for stripe in self.stripes { try self.resolveBases(of: stripe, storage) }
+            var expired = 0
+            for stripe in self.stripes { expired += try self.resolveBases(of: stripe, storage) }
+            return max(storage.index.count + self.memoryUse.liveDelta - expired, 0)
         } catch {
             throw ScanError(description: "\(error)")
         }
-        return max(storage.index.count + self.memoryUse.liveDelta, 0)
     }
 
-    private func resolveBases(of stripe: Stripe, _ storage: Storage) throws {
+    /// Finds out what is not known; returns how many dirty keys have expired.
+    private func resolveBases(of stripe: Stripe, _ storage: Storage) throws -> Int {
+        let now = Clocks.wall().milliseconds
+        var expired = 0
         for partition in stripe.partitions {
             let unknown = stripe.withTable { table in
                 var unknown: [KeyID] = []
                 table.forEachDirty(partition: partition) { index in
+                    let expiresAt = table.entries[index].expiresAt
+                    if !table.entries[index].isTombstone, expiresAt != 0, expiresAt <= now {
+                        expired += 1
+                    }
                     if table.entries[index].base == .unknown {
                         unknown.append(table.entries[index].keyID)
                     }
@@ -189,6 +197,7 @@ extension Engine {
                 }
             }
         }
+        return expired
     }
 }
 
