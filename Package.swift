@@ -124,7 +124,7 @@ let package = Package(
             imports: [
                 "PrustServer", "PrustStorage", "PrustSimulator", "PrustCore", "PrustWire",
                 "PrustTLS", "PrustTelemetry", nioProduct("NIOCore"), nioProduct("NIOEmbedded"),
-                nioProduct("NIOPosix"),
+                nioProduct("NIOPosix"), nioProduct("NIOConcurrencyHelpers"),
             ]
         ),
         tests("PrustDBClientTests", imports: ["PrustDBClient", "PrustWire", "PrustCore"]),

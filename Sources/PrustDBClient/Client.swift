@@ -8,13 +8,13 @@ private import PrustCore
 /// connections and are pipelined on them without further ado: to do many things at once, start many
 /// tasks. All methods may be called from any task.
 ///
-/// Every call has a deadline. A call that fails throws a ``ClientError`` whose `outcome` says whether
-/// it changed anything. The library repeats reads when a connection breaks under them, and writes
-/// that were never sent; it never repeats a write that was sent.
+/// Every call has a deadline. A call that fails throws a ``ClientError`` whose `outcome` says
+/// whether it changed anything. The library repeats reads when a connection breaks under them, and
+/// writes that were never sent; it never repeats a write that was sent.
 ///
-/// Bounds: keys of 4 KiB, values of 16 MiB, and those of ``ClientConfiguration``. Keys and values are
-/// bytes: any collection of `UInt8` goes in and `[UInt8]` comes out; methods that take or give a
-/// `String` use its UTF-8 bytes.
+/// Bounds: keys of 4 KiB, values of 16 MiB, and those of ``ClientConfiguration``. Keys and values
+/// are bytes: any collection of `UInt8` goes in and `[UInt8]` comes out; methods that take or give
+/// a `String` use its UTF-8 bytes.
 public final class Client: Sendable {
     let driver: PoolDriver
     let configuration: ClientConfiguration
@@ -78,7 +78,6 @@ public final class Client: Sendable {
         credentials: ClientCredentials,
         configuration: ClientConfiguration
     ) async throws(ClientError) -> Client {
-        try configuration.validate()
         let dialer = try Dialer(
             credentials: credentials,
             connectTimeout: configuration.connectTimeout
@@ -86,11 +85,13 @@ public final class Client: Sendable {
         return try await Self.connect(nodes: nodes, dialer: dialer, configuration: configuration)
     }
 
-    static func connect(
+    /// Connects with means that were prepared before.
+    package static func connect(
         nodes: [NodeAddress],
         dialer: Dialer,
         configuration: ClientConfiguration
     ) async throws(ClientError) -> Client {
+        try configuration.validate()
         let driver = PoolDriver(
             nodes: nodes,
             dialer: dialer,

@@ -40,10 +40,14 @@ extension EntryTable {
     }
 
     /// Drops clean entries until they take at most `byteCountMax` bytes.
-    package func evict(toByteCount byteCountMax: Int) {
+    ///
+    /// The entry `kept`, which a command is about to read, stays even if it alone is larger.
+    package func evict(toByteCount byteCountMax: Int, keeping kept: Int? = nil) {
+        if let kept { self.entries[kept].isVisited = true }
         while self.cleanByteCount > byteCountMax, self.queueTail != Self.none {
+            if let kept, self.cleanCount == 1, Int(self.queueTail) == kept { return }
             var candidate = self.queueHand == Self.none ? self.queueTail : self.queueHand
-            while self.entries[Int(candidate)].isVisited {
+            while self.entries[Int(candidate)].isVisited || Int(candidate) == kept {
                 self.entries[Int(candidate)].isVisited = false
                 let newer = self.entries[Int(candidate)].next
                 candidate = newer == Self.none ? self.queueTail : newer

@@ -100,6 +100,7 @@ extension EntryTable {
         version: Version,
         expiresAt: Int64,
         isTombstone: Bool,
+        valueByteCount: Int,
         sequence: UInt64,
         location: Location
     ) -> Bool {
@@ -114,6 +115,7 @@ extension EntryTable {
             sequence: sequence
         )
         self.entries[index].location = location
+        self.entries[index].valueByteCount = UInt32(valueByteCount)
         self.entries[index].hasValue = isTombstone
         return true
     }

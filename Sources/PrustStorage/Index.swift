@@ -111,7 +111,7 @@ package final class Index: Sendable {
     ///   - sorted: The entries in the order of their key IDs, which makes this quick.
     ///   - position: Where the log is in the index up to, once the last part has been applied.
     ///   - isFinal: This is the last part: the position holds from now on.
-    /// - Throws: `.full` when nothing of the last transaction was written, else the index has stopped.
+    /// - Throws: `.full` when the last transaction was not written, else the index has stopped.
     package func apply(
         _ sorted: [IndexEntry],
         position: LogPosition,

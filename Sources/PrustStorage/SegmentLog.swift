@@ -89,7 +89,7 @@ package final class SegmentLog {
     ///   - value: The value, copied; empty for a tombstone.
     /// - Returns: Where the record will be; `nil` when the open group must be committed first,
     ///   since it and the record do not fit in one segment, or in one group.
-    /// - Throws: `.full` when a new segment does not fit on the disk, `.failed` when the log stopped.
+    /// - Throws: `.full` when a new segment does not fit, `.failed` when the log has stopped.
     package func append(
         _ fields: RecordFields,
         key: UnsafeRawBufferPointer,

@@ -173,7 +173,7 @@ final class TLSConnection {
         self.recordCount += recordCount
         if self.recordCount > self.rekeyRecordCount {
             self.recordCount = recordCount
-            SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED)
+            self.updateKey(isAnswerWanted: false)
             room += Self.keyUpdateByteCount
         }
         var reason = SSL_ERROR_NONE
@@ -192,6 +192,12 @@ final class TLSConnection {
         io.pointee.output_count = 0
         if io.pointee.overflow_count > 0 { self.takeOverflow(into: &output) }
         return reason == SSL_ERROR_NONE
+    }
+
+    /// Changes this side's key with the next write; the peer may be asked to change its own.
+    func updateKey(isAnswerWanted: Bool) {
+        let kind = isAnswerWanted ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED
+        SSL_key_update(self.ssl, kind)
     }
 
     /// Writes `close_notify`.

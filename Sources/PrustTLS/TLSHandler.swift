@@ -230,7 +230,8 @@ package final class TLSHandler: ChannelDuplexHandler {
     private func deliver(_ input: inout ByteBuffer, _ context: ChannelHandlerContext) {
         guard let connection = self.connection, !self.hasReceivedCloseNotify else { return }
         // Takes the same memory again unless somebody above kept a slice of the last read.
-        var plaintext = Self.reused(self.plaintext.take())
+        var plaintext = self.plaintext.take() ?? ByteBuffer()
+        Self.empty(&plaintext)
         var output = self.takeOutput()
         let outputCount = output.readableBytes
         let progress = connection.decrypt(&input, into: &plaintext, output: &output)
@@ -309,7 +310,7 @@ package final class TLSHandler: ChannelDuplexHandler {
             self.encrypt(gathered, context)
             gathered.clear()
         } else if gathered.readableBytes == 0 {
-            gathered = Self.reused(gathered)
+            Self.empty(&gathered)
         }
         gathered.writeBuffer(&bytes)
         self.gathered = gathered
@@ -389,16 +390,14 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     /// The ciphertext that waits, or the memory of the last when nothing does.
     func takeOutput() -> ByteBuffer {
-        let output = self.output.take()
-        if let output, output.readableBytes > 0 { return output }
-        return Self.reused(output)
+        guard var output = self.output.take() else { return ByteBuffer() }
+        if output.readableBytes == 0 { Self.empty(&output) }
+        return output
     }
 
-    /// An empty buffer: in the memory of `buffer` unless somebody else has kept that.
-    private static func reused(_ buffer: consuming ByteBuffer?) -> ByteBuffer {
-        guard var buffer = consume buffer, buffer.capacity > 0 else { return ByteBuffer() }
-        buffer.clear()
-        return buffer
+    /// Makes room again: in the same memory unless somebody else has kept that.
+    private static func empty(_ buffer: inout ByteBuffer) {
+        if buffer.capacity > 0 { buffer.clear() }
     }
 
     // MARK: Closing

@@ -15,7 +15,8 @@ struct DurabilityCommand: ParsableCommand {
             Meant to run while the node is killed and restarted. Every value is unique. After each \
             reconnect what was written before is read back, at the end every key: each must hold \
             the last acknowledged write, or a later one whose acknowledgement did not come. Ends \
-            after --duration or at SIGINT or SIGTERM. Exit status 1 when a write was lost or changed.
+            after --duration or at SIGINT or SIGTERM. Exit status 1 when a write was lost or \
+            changed.
             """
     )
 

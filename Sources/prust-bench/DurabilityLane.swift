@@ -5,9 +5,9 @@ import PrustWire
 
 /// One connection of the durability check, which owns some of the keys.
 ///
-/// It writes one key after the other, each write acknowledged before the next. After a lost connection
-/// it reads back every key that it wrote since the last such check, before it writes again: so a loss
-/// is seen at the restart that caused it, and cannot hide under a later write.
+/// It writes one key after the other, each write acknowledged before the next. After a lost
+/// connection it reads back every key that it wrote since the last such check, before it writes
+/// again: so a loss is seen at the restart that caused it, and cannot hide under a later write.
 final class DurabilityLane: PipelineDelegate {
     struct Settings: Sendable {
         let target: Target

@@ -10,9 +10,9 @@ struct LaneItem: Sendable {
 
 /// One connection that works records off in their order.
 ///
-/// Records of the same key take the same lane, so that the last one wins. When the connection breaks,
-/// everything that has no reply is sent again on the next one: writing the same value twice is
-/// harmless, and nobody else is expected to write these keys meanwhile.
+/// Records of the same key take the same lane, so that the last one wins. When the connection
+/// breaks, everything that has no reply is sent again on the next one: writing the same value twice
+/// is harmless, and nobody else is expected to write these keys meanwhile.
 final class Lane: PipelineDelegate {
     typealias Judge = @Sendable (Record, RESPValue) -> RecordOutcome
 

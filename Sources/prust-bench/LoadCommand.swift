@@ -8,10 +8,11 @@ struct LoadCommand: ParsableCommand {
         commandName: "load",
         abstract: "Write the records of a file to a node.",
         discussion: """
-            The key is the prefix and the value of the key's field; the value is the record's bytes \
-            as they stand in the file. A later record with the same key overwrites an earlier one; \
-            give --key several times where one field does not tell records apart, for example
-              apt-cache dumpavail | prust-bench load - --format deb822 --key Package --prefix pkg:
+            The key is the prefix and the value of the key's field; the value is the record's \
+            bytes as they stand in the file. A later record with the same key overwrites an \
+            earlier one; give --key several times where one field does not tell records apart, \
+            for example
+              apt-cache dumpavail | prust-bench load - --format deb822 --key Package
             When the work ends early, it says with which --skip to go on.
             """
     )

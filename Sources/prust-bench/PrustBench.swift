@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 
 /// Puts load on a PrustDB, fills it with real data and checks what it holds.
-struct PrustBench: ParsableCommand {
+struct PrustBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prust-bench",
         abstract: "Load, measure and verify a PrustDB.",
@@ -18,12 +18,16 @@ struct PrustBench: ParsableCommand {
 
 @main
 enum Main {
-    static func main() {
+    static func main() async {
         // A peer that goes away is an error of its connection, not a signal for the process.
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try PrustBench.parseAsRoot()
-            try command.run()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
         } catch let error as BenchError {
             Terminal.error(error.message)
             exit(error.status.rawValue)

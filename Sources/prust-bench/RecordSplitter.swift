@@ -2,9 +2,9 @@ import PrustCore
 
 /// Cuts a file that arrives in pieces into records and finds their keys.
 ///
-/// Memory is bounded by one record and one piece. The value of a record is its bytes as they stand in
-/// the file: in deb822 with the line end of its last line and without the empty line after it; in
-/// jsonl and csv without the line end, which separates records there.
+/// Memory is bounded by one record and one piece. The value of a record is its bytes as they stand
+/// in the file: in deb822 with the line end of its last line and without the empty line after it;
+/// in jsonl and csv without the line end, which separates records there.
 struct RecordSplitter {
     static let recordByteCountMax = Limits.valueByteCountMax
 

@@ -18,7 +18,7 @@ struct RecordWork {
     }
 
     /// Keys that are remembered, by their hash, to count the repeated ones.
-    private static let keyCountMax = 8 * 1024 * 1024
+    static let keyCountMax = 8 * 1024 * 1024
 
     let options: RecordOptions
     let system: LaneSystem

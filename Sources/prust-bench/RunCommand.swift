@@ -10,9 +10,9 @@ struct RunCommand: ParsableCommand {
         commandName: "run",
         abstract: "Put load on a node and report throughput and latency.",
         discussion: """
-            Without --rate it is a closed loop: every connection keeps its pipeline full. With --rate \
-            it is an open loop: operations are due at fixed moments, and latency counts from there, \
-            so that a stall shows in full. Fill the keys first with
+            Without --rate it is a closed loop: every connection keeps its pipeline full. With \
+            --rate it is an open loop: operations are due at fixed moments, and latency counts \
+            from there, so that a stall shows in full. Fill the keys first with
               prust-bench run --mix set=1 --distribution sequential --keys N --requests N
             """
     )

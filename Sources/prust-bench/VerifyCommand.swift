@@ -1,15 +1,16 @@
 import ArgumentParser
 import NIOCore
+import PrustDBClient
 import PrustWire
 
 /// `prust-bench verify`.
-struct VerifyCommand: ParsableCommand {
+struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Read the records of a file back from a node and compare.",
         discussion: """
-            Takes the same options as the load before it. Of a key that comes several times the last \
-            record counts. Exit status 1 when anything is missing or different.
+            Takes the same options as the load before it. Of a key that comes several times the \
+            last record counts. Exit status 1 when anything is missing or different.
             """
     )
 
@@ -33,9 +34,36 @@ struct VerifyCommand: ParsableCommand {
     @OptionGroup var connection: RecordConnectionOptions
     @OptionGroup var options: RecordOptions
 
-    func run() throws {
+    @Flag(help: "Read through the Swift client, not the tool's own connections.")
+    var client = false
+
+    func run() async throws {
         let file = try InputFile(path: self.options.file)
         let target = try self.connection.target()
+        let summary: RecordWork.Summary
+        if self.client {
+            let client = try await ClientVerification.connect(self.options, target)
+            var verification = ClientVerification(
+                options: self.options,
+                client: client,
+                total: file.byteCount
+            )
+            summary = await verification.run(file)
+            await client.close()
+        } else {
+            summary = try self.compare(file, target)
+        }
+        try self.report(summary)
+        if let failure = summary.failure { throw failure }
+        if !summary.differences.isEmpty || summary.tally.refusedCount > 0 {
+            throw ExitCode(BenchError.Status.failed.rawValue)
+        }
+    }
+
+    private func compare(
+        _ file: borrowing InputFile,
+        _ target: Target
+    ) throws -> RecordWork.Summary {
         let system = try LaneSystem(
             settings: self.options.settings(target: target) { record, reply in
                 Self.judge(record, reply)
@@ -49,12 +77,7 @@ struct VerifyCommand: ParsableCommand {
             RESPCommandEncoder.argument(record.key, into: &bytes)
             return bytes
         }
-        let summary = work.run(file)
-        try self.report(summary)
-        if let failure = summary.failure { throw failure }
-        if !summary.differences.isEmpty || summary.tally.refusedCount > 0 {
-            throw ExitCode(BenchError.Status.failed.rawValue)
-        }
+        return work.run(file)
     }
 
     static func judge(_ record: Record, _ reply: RESPValue) -> RecordOutcome {

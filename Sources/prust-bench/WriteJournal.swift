@@ -1,8 +1,8 @@
 /// What was written to some keys and what was acknowledged, to judge what a read gives later.
 ///
 /// Each key is written by one connection, one write at a time, with numbers that only grow; so a
-/// read must give the last acknowledged write or a later one that was tried. Once a read has given a
-/// write, no later read may give an older one: that write counts as acknowledged from then on.
+/// read must give the last acknowledged write or a later one that was tried. Once a read has given
+/// a write, no later read may give an older one: that write counts as acknowledged from then on.
 ///
 /// Pure: no clock, no randomness, no connection.
 struct WriteJournal: Sendable {

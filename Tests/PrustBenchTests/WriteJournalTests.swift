@@ -6,7 +6,8 @@ import Testing
 
 /// The checker must find every loss that is planted, and nothing else.
 @Suite struct WriteJournalTests {
-    /// One key that was written `tried` times, of which the writes up to `acknowledged` were answered.
+    /// One key that was written `tried` times, of which the writes up to `acknowledged` were
+    /// answered.
     static func journal(tried: UInt64, acknowledged: UInt64) -> WriteJournal {
         var journal = WriteJournal(keyCount: 1)
         for write in 0..<tried {
@@ -53,7 +54,8 @@ import Testing
         #expect(journal.judge(0, read: 2) == .lost)
     }
 
-    /// A simulated store under random writes, of which some are taken away behind the journal's back.
+    /// A simulated store under random writes, of which some are taken away behind the journal's
+    /// back.
     @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
     func plantedViolationsAreFoundAndNothingElse(seed: UInt64) {
         var random = SeededRandom(seed: seed)

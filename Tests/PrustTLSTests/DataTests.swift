@@ -246,4 +246,37 @@ import Testing
         #expect(pair.clientEnd.text == expected)
         pair.expectNoErrors()
     }
+
+    /// An answer to a key update is a record of 27 bytes; 4 KiB of them may wait.
+    @Test(arguments: [(151, true), (152, false)])
+    func keyUpdatesOfAPeerThatDoesNotReadAreBounded(count: Int, isFine: Bool) throws {
+        let pair = try Self.connected()
+        let before = pair.serverToClientBufferCount
+        pair.server.isWritable = false
+        for _ in 0..<count {
+            pair.clientTLS.connection?.updateKey(isAnswerWanted: true)
+            pair.send("x", from: pair.client)
+            while let buffer = try pair.client.readOutbound(as: ByteBuffer.self) {
+                try pair.server.writeInbound(buffer)
+            }
+        }
+        #expect(pair.serverEnd.errors.map(\.code) == (isFine ? [] : [.protocolViolation]))
+        #expect(pair.server.isActive == isFine)
+        try pair.pump()
+        // Every answer went out by itself, and the client could read them all.
+        #expect(pair.serverToClientBufferCount == before + 151 + (isFine ? 0 : 1))
+        #expect(pair.clientEnd.errors.isEmpty)
+    }
+
+    @Test func keyUpdatesOfAPeerThatReadsAreNot() throws {
+        let pair = try Self.connected()
+        pair.serverEnd.echoes = true
+        for _ in 0..<500 {
+            pair.clientTLS.connection?.updateKey(isAnswerWanted: true)
+            pair.send("x", from: pair.client)
+            try pair.pump()
+        }
+        #expect(pair.clientEnd.text == String(repeating: "x", count: 500))
+        pair.expectNoErrors()
+    }
 }

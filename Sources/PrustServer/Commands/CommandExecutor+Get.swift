@@ -27,14 +27,17 @@ extension CommandExecutor {
         }
         while self.progress < arguments.count {
             let key = arguments[self.progress]
+            var isRead = false
             let disposition = self.withKey(key, needs: .value) { cursor in
+                isRead = true
                 self.writeValue(cursor)
                 return .done
             }
             if disposition == .cold {
-                self.prefetch(arguments, from: self.progress + 1)
+                self.prefetch(arguments, from: self.progress + 1, needs: .value)
                 return .cold
             }
+            guard isRead else { return .done }
             guard self.out.writerIndex - self.replyStart <= self.replyByteCountMax else {
                 return self.fail(
                     "ERR the reply exceeds limits.output-buffer (\(self.replyByteCountMax) bytes)"
@@ -46,10 +49,18 @@ extension CommandExecutor {
     }
 
     /// Names more keys that a command will need soon, so that they are loaded together.
-    private func prefetch(_ arguments: RequestArguments, from first: Int) {
+    ///
+    /// Whatever is written to the reply meanwhile, such as a refusal, is taken back.
+    func prefetch(_ arguments: RequestArguments, from first: Int, needs need: Need) {
+        let start = self.replyStart
+        self.replyStart = self.out.writerIndex
+        defer {
+            self.out.moveWriterIndex(to: self.replyStart)
+            self.replyStart = start
+        }
         for index in first..<min(first + 63, arguments.count) {
             guard arguments[index].count <= Limits.keyByteCountMax else { return }
-            _ = self.withKey(arguments[index], needs: .value) { _ in .done }
+            _ = self.withKey(arguments[index], needs: need) { _ in .done }
         }
     }
 

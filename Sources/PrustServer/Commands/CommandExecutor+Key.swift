@@ -41,10 +41,7 @@ extension CommandExecutor {
                 return .done
             }
             if disposition == .cold {
-                let end = min(self.progress + 64, arguments.count)
-                for index in self.progress + 1..<end {
-                    _ = self.withKey(arguments[index], needs: .existence) { _ in .done }
-                }
+                self.prefetch(arguments, from: self.progress + 1, needs: .existence)
                 return .cold
             }
             guard goesOn else { return .done }

@@ -27,6 +27,11 @@ extension CommandExecutor {
                 guard count >= 1 else { return self.syntaxError() }
                 request.count = Int(min(count, Self.countMax))
             } else if option.equals("match") {
+                guard next.count <= Limits.keyByteCountMax else {
+                    return self.fail(
+                        "ERR the pattern exceeds the limit key-bytes (\(Limits.keyByteCountMax))"
+                    )
+                }
                 request.pattern = next.equals("*") ? nil : Array(next)
             } else if option.equals("type") {
                 request.matchesType = next.equals("string")

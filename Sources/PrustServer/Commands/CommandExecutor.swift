@@ -193,12 +193,15 @@ package final class CommandExecutor {
         cursor.live = index
     }
 
+    /// What a refusal says of the whole command: a part of it may have been applied already.
+    private var outcome: String { self.didWrite ? "UNKNOWN" : "NOTAPPLIED" }
+
     private func refuse(_ state: Engine.State) -> Disposition {
         switch state {
         case .recovering:
-            self.fail("NOTAPPLIED the storage is being recovered: try again soon")
+            self.fail("\(self.outcome) the storage is being recovered: try again soon")
         case .stopped, .serving, .diskFull:
-            self.fail("NOTAPPLIED the node is stopping")
+            self.fail("\(self.outcome) the node is stopping")
         }
     }
 
@@ -212,7 +215,7 @@ package final class CommandExecutor {
         isBlind: Bool = false
     ) -> Bool {
         guard !cursor.isReadOnly else {
-            _ = self.fail("NOTAPPLIED the disk is full: " + self.engine.stateReason)
+            _ = self.fail("\(self.outcome) the disk is full: " + self.engine.stateReason)
             return false
         }
         guard value.byteCount <= Limits.valueByteCountMax else {
@@ -235,7 +238,7 @@ package final class CommandExecutor {
     /// Deletes the key; false, with an error written, if the engine refuses.
     func delete(_ cursor: inout Cursor) -> Bool {
         guard !cursor.isReadOnly else {
-            _ = self.fail("NOTAPPLIED the disk is full: " + self.engine.stateReason)
+            _ = self.fail("\(self.outcome) the disk is full: " + self.engine.stateReason)
             return false
         }
         self.putTombstone(&cursor)

@@ -15,7 +15,8 @@ extension Engine {
     /// A key without a record is remembered as absent. Blocks on the disk.
     package func load(_ missing: [Missing]) -> String? {
         guard let storage = self.storage else { return "the storage is being recovered" }
-        for key in missing {
+        // The key that the command stands at is the first: it comes last, so that it stays.
+        for key in missing.reversed() {
             self.loadCount.wrappingAdd(1, ordering: .relaxed)
             do {
                 try self.load(key, from: storage)
@@ -37,6 +38,7 @@ extension Engine {
 
     private func load(_ missing: Missing, from storage: Storage) throws {
         let stripe = self.stripe(of: missing.keyID)
+        let budget = self.options.cacheByteCount / self.stripes.count
         // A sweep between the look into the index and the insertion makes the look void.
         for _ in 0..<16 {
             let generation = stripe.generation
@@ -53,6 +55,7 @@ extension Engine {
                     stripe.withTable { table in
                         guard let index = table.find(missing.keyID) else { return }
                         table.fill(index, sequence: sequence, value: value)
+                        table.evict(toByteCount: budget, keeping: index)
                     }
                 }
                 return
@@ -73,14 +76,14 @@ extension Engine {
         guard let entry = found, !entry.isTombstone else {
             let version = found?.version ?? .zero
             return stripe.withTable(ifSweptNoLaterThan: generation) { table in
-                table.cacheAbsence(missing.keyID, version: version)
-                table.evict(toByteCount: budget)
+                let index = table.cacheAbsence(missing.keyID, version: version)
+                table.evict(toByteCount: budget, keeping: index)
             }
         }
         return try storage.reader.read(entry.location, keyID: missing.keyID) { _, value in
             missing.key.withUnsafeBytes { key in
                 stripe.withTable(ifSweptNoLaterThan: generation) { table in
-                    table.cache(
+                    let index = table.cache(
                         missing.keyID,
                         key: key,
                         value: value,
@@ -88,7 +91,7 @@ extension Engine {
                         expiresAt: entry.expiresAt,
                         location: entry.location
                     )
-                    table.evict(toByteCount: budget)
+                    table.evict(toByteCount: budget, keeping: index)
                 }
             }
         }

@@ -11,6 +11,7 @@ extension Engine {
         var backoff = 0
         while true {
             if log == nil {
+                self.queue.heartbeat.wrappingAdd(1, ordering: .relaxed)
                 log = self.makeLog()
                 if log == nil {
                     if self.isStopping.load(ordering: .relaxed) { return }
@@ -22,7 +23,10 @@ extension Engine {
             }
             guard let open = log, let batch = self.queue.take() else { break }
             let error = self.write(batch, to: open)
+            let wasCongested = self.isCongested
             self.queue.recycle(batch)
+            // Sessions that wait for room have no other way to learn that there is some.
+            if wasCongested { self.notifyListeners() }
             self.queue.heartbeat.wrappingAdd(1, ordering: .relaxed)
             if let error {
                 log = nil

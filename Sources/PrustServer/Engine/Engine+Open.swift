@@ -42,14 +42,21 @@ extension Engine {
                         version: header.fields.version,
                         expiresAt: header.fields.expiresAt,
                         isTombstone: header.fields.isTombstone,
-                        sequence: sequence,
+                        valueByteCount: header.valueByteCount, sequence: sequence,
                         location: location
                     )
                 }
             }
         )
         self.observe(hlc: max(highest, storage.report.newestHLC))
-        let round = try self.nextRound()
+        let hasRecords = storage.report.recordCount > 0 || storage.index.count > 0
+        let round: UInt32
+        do throws(StorageError) {
+            round = try self.nextRound(hasRecords: hasRecords)
+        } catch {
+            storage.close()
+            throw error
+        }
         self.round.store(round, ordering: .relaxed)
         let report = storage.report
         self.shared.withLock { shared in
@@ -70,7 +77,10 @@ extension Engine {
     }
 
     /// Counts this start, durably, before anything is written under its ballot.
-    private func nextRound() throws(StorageError) -> UInt32 {
+    ///
+    /// Without the number of the last start the versions of new records could be below those of
+    /// old ones, so a file that is missing or damaged keeps the storage closed.
+    private func nextRound(hasRecords: Bool) throws(StorageError) -> UInt32 {
         let path = "\(self.options.directory)/META.round"
         do {
             var last: UInt32 = 0
@@ -80,13 +90,23 @@ extension Engine {
                     try file.read(into: raw, at: 0)
                 }
                 let digits = String(decoding: bytes.prefix(count), as: UTF8.self)
-                last = UInt32(digits) ?? 0
+                guard let number = UInt32(digits), number < .max else {
+                    throw StorageError.damaged(path: path, reason: "expected the number of a start")
+                }
+                last = number
+            } else if hasRecords {
+                throw StorageError.damaged(
+                    path: path,
+                    reason: "it is missing: restore it with the directory"
+                )
             }
             let next = last + 1
             try self.replace(path, with: Array(String(next).utf8))
             return next
         } catch let error as FileError {
             throw .file(error)
+        } catch let error as StorageError {
+            throw error
         } catch {
             throw .failed("\(error)")
         }
@@ -132,7 +152,8 @@ extension Engine {
             if shared.failures.count > 100 { shared.failures.removeFirst() }
         }
         self.observer?.logFailed(reason: failure, outcome: outcome)
-        self.durableSequence.store(through, ordering: .releasing)
+        // One number more than those that failed, for the records that recovery finds.
+        self.durableSequence.store(through + 1, ordering: .releasing)
         self.notifyListeners()
         self.storage?.close()
         self.shared.withLock { $0.storage = nil }

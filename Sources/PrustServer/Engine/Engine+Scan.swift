@@ -12,12 +12,28 @@ package struct ScanRequest: Sendable {
     /// False if the caller asked for a type that no value has.
     package var matchesType: Bool
     package var wall: WallTime
+
+    package init(
+        cursor: UInt64,
+        count: Int,
+        pattern: [UInt8]?,
+        matchesType: Bool,
+        wall: WallTime
+    ) {
+        self.cursor = cursor
+        self.count = count
+        self.pattern = pattern
+        self.matchesType = matchesType
+        self.wall = wall
+    }
 }
 
 package struct ScanResult: Sendable {
     /// 0 when the walk is over.
     package var cursor: UInt64
     package var keys: [[UInt8]]
+    /// The newest record in memory that was looked at; the answer depends on it.
+    package var newestSequence: UInt64 = 0
 }
 
 /// Walking over the keys, in the order of their IDs, and counting them; on a disk thread.
@@ -33,6 +49,7 @@ extension Engine {
         var result = ScanResult(cursor: 0, keys: [])
         var from = KeyID(Identifier256(word0: request.cursor, word1: 0, word2: 0, word3: 0))
         var remaining = request.count
+        var byteCount = 0
         do {
             // Partitions without keys cost little, but not nothing.
             for _ in 0..<Self.partitionsPerStep where remaining > 0 {
@@ -46,6 +63,9 @@ extension Engine {
                 )
                 result.keys += step.keys
                 remaining -= step.visited
+                result.newestSequence = max(result.newestSequence, step.newestSequence)
+                byteCount += step.keys.reduce(0) { $0 + $1.count }
+                if byteCount > Self.byteCountPerStep { remaining = 0 }
                 guard let next = step.next else { return result }
                 from = next
             }
@@ -57,6 +77,8 @@ extension Engine {
     }
 
     private static let partitionsPerStep = 1_024
+    /// Bytes of keys after which a step ends, whatever COUNT says.
+    private static let byteCountPerStep = 1024 * 1024
 
     package struct ScanError: Error, CustomStringConvertible {
         package let description: String
@@ -65,6 +87,7 @@ extension Engine {
     fileprivate struct Step {
         var keys: [[UInt8]] = []
         var visited = 0
+        var newestSequence: UInt64 = 0
         /// Where to go on; `nil` at the end of the key space.
         var next: KeyID?
     }
@@ -88,6 +111,7 @@ extension Engine {
                 word3: .max
             )
         )
+        let limit = min(limit, Index.scanCountMax - 1)
         // Memory first: what a sweep moves meanwhile is then seen twice rather than never.
         let dirty = self.collect(partition: partition, from...through)
         var rows = try storage.index.scan(from: from, through: through, limit: limit + 1)
@@ -109,14 +133,21 @@ extension Engine {
         for entry in dirty where entry.keyID <= end {
             seen.insert(entry.keyID)
             step.visited += 1
+            step.newestSequence = max(step.newestSequence, entry.sequence)
             if entry.isTombstone { continue }
             if entry.expiresAt != 0, entry.expiresAt <= request.wall.milliseconds { continue }
             step.add(entry.key, request)
         }
         for row in rows where !row.isTombstone && !seen.contains(row.keyID) {
             if row.expiresAt != 0, row.expiresAt <= request.wall.milliseconds { continue }
-            let key = try storage.reader.key(row.location, keyID: row.keyID)
-            step.add(key, request)
+            do throws(ReadError) {
+                let key = try storage.reader.key(row.location, keyID: row.keyID)
+                step.add(key, request)
+            } catch {
+                // A corrupt record must not keep the walk from the keys behind it.
+                guard case .corrupt = error else { throw error }
+                self.observer?.readFailed("\(error)", isCorruption: true)
+            }
         }
         let (next, didOverflow) = end.identifier.word0.addingReportingOverflow(1)
         if !didOverflow {
@@ -129,6 +160,7 @@ extension Engine {
         var keyID: KeyID
         var key: [UInt8]
         var expiresAt: Int64
+        var sequence: UInt64
         var isTombstone: Bool
     }
 
@@ -143,6 +175,7 @@ extension Engine {
                         keyID: entry.keyID,
                         key: Array(entry.key),
                         expiresAt: entry.expiresAt,
+                        sequence: entry.sequence,
                         isTombstone: entry.isTombstone
                     )
                 )

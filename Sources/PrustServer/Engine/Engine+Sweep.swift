@@ -48,8 +48,17 @@ extension Engine {
         return use
     }
 
-    private var isSweepDue: Bool {
+    /// Lets sessions see how large the memtable is; wakes those that wait for it to shrink.
+    private func noteMemoryUse() -> MemoryUse {
+        let wasCongested = self.isCongested
         let use = self.memoryUse
+        self.dirtyByteCount.store(use.dirtyByteCount, ordering: .relaxed)
+        if wasCongested, !self.isCongested { self.notifyListeners() }
+        return use
+    }
+
+    private var isSweepDue: Bool {
+        let use = self.noteMemoryUse()
         return use.dirtyCount >= self.options.sweepEntryCount
             || use.dirtyByteCount >= self.options.sweepByteCount
     }

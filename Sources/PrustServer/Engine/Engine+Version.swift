@@ -13,6 +13,10 @@ extension Engine {
         let writer = 2 * term.index + 1
         if isBlind { return Version(term: term, hlc: hlc, writer: writer, count: 0) }
         guard base.term == term else { return Version(term: term, hlc: 0, writer: 0, count: 1) }
+        // A count that is used up goes on with a new time, above every version before.
+        guard base.count < .max else {
+            return Version(term: term, hlc: hlc, writer: writer, count: 0)
+        }
         return Version(term: term, hlc: base.hlc, writer: base.writer, count: base.count + 1)
     }
 }

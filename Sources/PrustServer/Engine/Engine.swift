@@ -30,6 +30,8 @@ package final class Engine: Sendable {
         package var sweepEntryCount = 200_000
         package var sweepByteCount = 64 * 1024 * 1024
         package var queueByteCountMax = 64 * 1024 * 1024
+        /// Memory of records not yet in the index above which clients are not read from.
+        package var dirtyByteCountMax: Int { 8 * self.sweepByteCount }
         package var diskThreadCount = 4
 
         package init(directory: String, storage: StorageOptions) {
@@ -79,6 +81,8 @@ package final class Engine: Sendable {
     let sweepSignal = ConditionLock(value: false)
     let isStopping = Atomic<Bool>(false)
     let sweepCount = Atomic<UInt64>(0)
+    /// Bytes of the memtable as the maintenance thread saw them last.
+    let dirtyByteCount = Atomic<Int>(0)
     let loadCount = Atomic<UInt64>(0)
     let recoveryNanoseconds = Atomic<Int64>(0)
 
@@ -156,6 +160,7 @@ package final class Engine: Sendable {
     /// True while so much waits for the disk that clients should not send more.
     package var isCongested: Bool {
         self.queue.queuedByteCount.load(ordering: .relaxed) > self.options.queueByteCountMax
+            || self.dirtyByteCount.load(ordering: .relaxed) > self.options.dirtyByteCountMax
     }
 
     /// Wakes the log's thread; to be called once after each batch of commands that wrote.

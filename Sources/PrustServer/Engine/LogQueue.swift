@@ -115,13 +115,16 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
     }
 
     /// Drops what waits, as after a failure; returns the number of the newest record.
+    ///
+    /// The number after it is left to the records that recovery finds.
     func discard() -> UInt64 {
         self.condition.lock()
         defer { self.condition.unlock() }
         let byteCount = Self.byteCount(of: self.waiting)
         self.queuedByteCount.wrappingSubtract(byteCount, ordering: .relaxed)
         self.waiting.removeAll()
-        return self.lastSequence
+        self.lastSequence += 1
+        return self.lastSequence - 1
     }
 
     private static func byteCount(of batch: PendingBatch) -> Int {

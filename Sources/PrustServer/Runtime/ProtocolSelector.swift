@@ -41,11 +41,11 @@ final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {
                 )
                 try context.pipeline.syncOperations.addHandler(session, position: .last)
             case "http/1.1":
-                guard let peer = self.adminPeer(completed.peer) else {
-                    context.close(promise: nil)
-                    return
+                if let peer = self.adminPeer(completed.peer) {
+                    try configureAdminPipeline(context.channel, router: self.router, peer: peer)
+                } else {
+                    try configureAdminRefusalPipeline(context.channel)
                 }
-                try configureAdminPipeline(context.channel, router: self.router, peer: peer)
             default:
                 self.loop.services.metrics.connection.rejected[.protocolUnknown]?.add()
                 context.close(promise: nil)

@@ -13,6 +13,7 @@ package final class LoopState {
     private var waiting: [RESPSession] = []
     private var sessions: [ObjectIdentifier: RESPSession] = [:]
     private var isFlushScheduled = false
+    private var isDraining = false
 
     init(index: Int, eventLoop: any EventLoop, services: SessionServices) {
         self.index = index
@@ -27,6 +28,9 @@ package final class LoopState {
 
     func add(_ session: RESPSession) {
         self.sessions[ObjectIdentifier(session)] = session
+        guard self.isDraining else { return }
+        let bound = NIOLoopBound(session, eventLoop: self.eventLoop)
+        self.eventLoop.execute { bound.value.drain() }
     }
 
     func remove(_ session: RESPSession) {
@@ -70,6 +74,7 @@ package final class LoopState {
 
     /// Asks every session to end once its replies are out.
     func drain() {
+        self.isDraining = true
         for session in self.sessions.values { session.drain() }
     }
 

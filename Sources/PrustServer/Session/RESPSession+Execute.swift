@@ -89,6 +89,10 @@ extension RESPSession {
         case .write: verb = .write
         case .admin: verb = .admin
         }
+        if verb == .write, Self.returnsValue(command, arguments) {
+            let isReadable = principal.allows(.read, key: arguments[1])
+            if !isReadable { return Self.noKey }
+        }
         if principal.allows(verb) { return nil }
         guard principal.allowsSome(verb), verb != .admin else {
             return "NOPERM this user has no permissions to run the '\(command.name)' command"
@@ -97,9 +101,21 @@ extension RESPSession {
         let last = spec.lastKey < 0 ? arguments.count + spec.lastKey : spec.lastKey
         for index in stride(from: spec.firstKey, through: last, by: spec.keyStep)
         where !principal.allows(verb, key: arguments[index]) {
-            return "NOPERM this user has no permissions to access one of the keys used as arguments"
+            return Self.noKey
         }
         return nil
+    }
+
+    private static let noKey =
+        "NOPERM this user has no permissions to access one of the keys used as arguments"
+
+    /// True for writing commands that also answer with a value that was there before.
+    private static func returnsValue(_ command: Command, _ arguments: RequestArguments) -> Bool {
+        switch command {
+        case .getset, .getdel, .getex: true
+        case .set: (3..<max(arguments.count, 3)).contains { arguments[$0].equals("get") }
+        default: false
+        }
     }
 
     private func deny(_ principal: Principal, _ command: Command) {

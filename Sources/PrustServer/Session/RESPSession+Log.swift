@@ -8,7 +8,7 @@ extension RESPSession {
     func release(durable: UInt64) {
         guard let first = self.held.first, first.dependsOn <= durable else { return }
         let failures = self.loop.services.engine.failures(after: 0)
-        if !failures.isEmpty, self.replaceFailed(failures) { return }
+        if !failures.isEmpty { self.replaceFailed(failures) }
         let now = Clocks.monotonic()
         while let next = self.held.first, next.dependsOn <= durable {
             self.readyEnd = next.end
@@ -21,14 +21,15 @@ extension RESPSession {
         }
     }
 
-    /// Answers commands whose records were lost with an error; false if there is none.
+    /// Answers commands whose records were lost with an error.
     ///
-    /// Everything held then is released: the log has begun anew behind all of it.
-    private func replaceFailed(_ failures: [Engine.LogFailure]) -> Bool {
+    /// What ran after the log was opened again goes on waiting.
+    private func replaceFailed(_ failures: [Engine.LogFailure]) {
         func failure(of held: Held) -> Engine.LogFailure? {
-            failures.last { $0.after < held.dependsOn && held.dependsOn <= $0.through }
+            failures.last { $0.after < held.own && held.own <= $0.through }
         }
-        guard self.held.contains(where: { failure(of: $0) != nil }) else { return false }
+        guard self.held.contains(where: { failure(of: $0) != nil }) else { return }
+        var changed = CircularBuffer<Held>()
         var fresh = ByteBuffer()
         var start = self.out.readerIndex
         let ready = self.readyEnd
@@ -37,22 +38,24 @@ extension RESPSession {
             start = ready
         }
         start = max(start, ready)
+        self.readyEnd = fresh.writerIndex
         for held in self.held {
-            if let failure = failure(of: held) {
+            if let failure = failure(of: held), !held.isSilent {
                 let outcome = held.isWrite ? failure.outcome : .notApplied
                 fresh.writeReplyError("\(outcome.rawValue) \(failure.reason)")
             } else if let slice = self.out.getSlice(at: start, length: held.end - start) {
                 fresh.writeImmutableBuffer(slice)
             }
             start = held.end
+            var moved = held
+            moved.end = fresh.writerIndex
+            changed.append(moved)
         }
-        self.readyEnd = fresh.writerIndex
-        // What a suspended command has written already stays behind the released replies.
+        // What a suspended command has written already stays behind the replies.
         if let rest = self.out.getSlice(at: start, length: self.out.writerIndex - start) {
             fresh.writeImmutableBuffer(rest)
         }
         self.out = fresh
-        self.held.removeAll()
-        return true
+        self.held = changed
     }
 }

@@ -89,6 +89,7 @@ extension RESPSession {
                         !key.withUnsafeBytes { principal.allows(.read, key: $0) }
                     }
                 }
+                executor.dependsOn = max(executor.dependsOn, scan.newestSequence)
                 executor.out.writeReplyArray(count: 2)
                 executor.out.writeReplyBulk(String(scan.cursor))
                 executor.out.writeReplyArray(count: scan.keys.count)
@@ -114,7 +115,7 @@ extension RESPSession {
         swap(&executor.out, &self.out)
         executor.version = self.version
         executor.resume(self.suspension)
-        _ = body(executor)
+        if !self.failIfLost(executor) { _ = body(executor) }
         self.finish(executor, durable: self.loop.services.engine.durable)
         self.consumeCommand()
         swap(&executor.out, &self.out)

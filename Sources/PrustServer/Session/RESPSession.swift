@@ -17,12 +17,17 @@ final class RESPSession: ChannelDuplexHandler {
 
     /// A finished reply that waits for the log.
     struct Held {
+        /// The newest record that this reply or one before it depends on.
         var dependsOn: UInt64
+        /// The newest record that this reply itself depends on.
+        var own: UInt64
         /// Where the reply ends in ``out``.
         var end: Int
         var startedAt: MonotonicInstant
         var command: Command
         var isWrite: Bool
+        /// The client asked for no reply.
+        var isSilent: Bool
     }
 
     enum Phase {
@@ -172,9 +177,7 @@ final class RESPSession: ChannelDuplexHandler {
         guard case .running = self.phase, self.input.readableBytes > 0, self.mayRead else {
             return
         }
-        let now = Clocks.monotonic()
-        self.lastActivity = now
-        self.startedAt = now
+        self.startedAt = Clocks.monotonic()
         let executor = self.loop.executor
         executor.wall = Clocks.wall()
         executor.version = self.version
@@ -228,15 +231,34 @@ final class RESPSession: ChannelDuplexHandler {
             }
         } else {
             executor.resume(self.suspension)
+            if self.failIfLost(executor) {
+                self.finish(executor, durable: durable)
+                self.consumeCommand()
+                return true
+            }
         }
         guard self.run(executor, durable: durable) else { return false }
         self.consumeCommand()
         return true
     }
 
+    /// Ends a command that goes on after a wait if what it did before was lost meanwhile.
+    func failIfLost(_ executor: CommandExecutor) -> Bool {
+        let dependsOn = executor.dependsOn
+        let failures = self.loop.services.engine.failures(after: 0)
+        guard
+            let failure = failures.last(where: { $0.after < dependsOn && dependsOn <= $0.through })
+        else { return false }
+        let outcome = executor.didWrite ? failure.outcome : .notApplied
+        _ = executor.fail("\(outcome.rawValue) \(failure.reason)")
+        executor.dependsOn = 0
+        return true
+    }
+
     /// Steps over the command that has been answered.
     func consumeCommand() {
         self.hasCommand = false
+        self.lastActivity = self.startedAt
         self.input.moveReaderIndex(forwardBy: self.commandByteCount)
     }
 
@@ -285,7 +307,7 @@ final class RESPSession: ChannelDuplexHandler {
     /// Decides whether the reply that was just written may leave.
     func finish(_ executor: CommandExecutor, durable: UInt64) {
         self.countReply(executor)
-        self.applyRepliesMode(executor)
+        let isSilent = self.applyRepliesMode(executor)
         if self.held.isEmpty, executor.dependsOn <= durable {
             self.readyEnd = executor.out.writerIndex
             self.loop.services.metrics.record(
@@ -298,11 +320,9 @@ final class RESPSession: ChannelDuplexHandler {
         let dependsOn = max(executor.dependsOn, self.held.last?.dependsOn ?? 0)
         self.held.append(
             Held(
-                dependsOn: dependsOn,
-                end: executor.out.writerIndex,
-                startedAt: self.startedAt,
-                command: self.command,
-                isWrite: executor.didWrite
+                dependsOn: dependsOn, own: executor.dependsOn, end: executor.out.writerIndex,
+                startedAt: self.startedAt, command: self.command, isWrite: executor.didWrite,
+                isSilent: isSilent
             )
         )
         self.waitForLog()
@@ -317,15 +337,19 @@ final class RESPSession: ChannelDuplexHandler {
         )
     }
 
-    private func applyRepliesMode(_ executor: CommandExecutor) {
+    /// Takes the reply away if the client asked for none.
+    private func applyRepliesMode(_ executor: CommandExecutor) -> Bool {
         switch self.repliesMode {
-        case .on: return
+        case .on: return false
+        case .skipNext:
+            self.repliesMode = .skipThis
+            executor.out.moveWriterIndex(to: executor.replyStart)
         case .off: executor.out.moveWriterIndex(to: executor.replyStart)
-        case .skipNext: self.repliesMode = .skipThis
         case .skipThis:
             executor.out.moveWriterIndex(to: executor.replyStart)
             self.repliesMode = .on
         }
+        return true
     }
 
     private func failProtocol(_ executor: CommandExecutor, _ text: String) {
@@ -337,6 +361,8 @@ final class RESPSession: ChannelDuplexHandler {
             var reply = last
             reply.end = executor.out.writerIndex
             reply.isWrite = false
+            reply.own = 0
+            reply.isSilent = false
             self.held.append(reply)
         } else {
             self.readyEnd = executor.out.writerIndex
@@ -402,16 +428,15 @@ final class RESPSession: ChannelDuplexHandler {
                 shard: self.loop.index
             )
             if self.readyEnd == self.out.writerIndex {
-                context.writeAndFlush(self.wrapOutboundOut(self.out), promise: nil)
-                if self.out.capacity > Self.keptByteCountMax {
-                    self.out = ByteBuffer()
-                } else {
-                    self.out.clear()
-                }
+                // Writing may call back into this session: it must find nothing to send again.
+                let sent = self.out
+                self.out = ByteBuffer()
                 self.readyEnd = 0
+                context.writeAndFlush(self.wrapOutboundOut(sent), promise: nil)
+                self.reuse(sent)
             } else if let slice = self.out.readSlice(length: byteCount) {
-                context.writeAndFlush(self.wrapOutboundOut(slice), promise: nil)
                 self.reclaimOutput()
+                context.writeAndFlush(self.wrapOutboundOut(slice), promise: nil)
             }
         }
         if self.isPausedForOutput, self.isWritable {
@@ -421,8 +446,32 @@ final class RESPSession: ChannelDuplexHandler {
         }
         if case .closing = self.phase, self.held.isEmpty {
             self.phase = .closed
-            context.close(promise: nil)
+            self.closeOnceSent(context)
         }
+    }
+
+    /// Time that a client has to take its last replies before the connection is cut.
+    private static let lingerTime = TimeAmount.seconds(5)
+
+    /// Closes when the channel has written everything, or the client takes too long over it.
+    private func closeOnceSent(_ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        let cut = context.eventLoop.scheduleTask(in: Self.lingerTime) {
+            bound.value.close(promise: nil)
+        }
+        sent.futureResult.whenComplete { _ in
+            cut.cancel()
+            bound.value.close(promise: nil)
+        }
+        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer()), promise: sent)
+    }
+
+    /// Takes the memory of replies that are sent again, if it is small and nothing came meanwhile.
+    private func reuse(_ sent: consuming ByteBuffer) {
+        guard sent.capacity <= Self.keptByteCountMax, self.out.capacity == 0 else { return }
+        sent.clear()
+        self.out = sent
     }
 
     /// Drops sent bytes from the front once they are many, which moves every place in the buffer.

@@ -21,5 +21,5 @@ package func fuzzPlanted(_ bytes: UnsafeRawBufferPointer) {
 @inline(never)
 @discardableResult
 private func sink(_ value: UInt8?) -> Bool {
-    value != nil || getpid() != 0
+    value == 0x77 || getpid() != 0
 }

@@ -51,6 +51,8 @@ private struct Parsing: Equatable {
     var commands: [[[UInt8]]] = []
     var consumed = 0
     var failure: String?
+    /// Bytes that the unfinished command was announced to need.
+    private var needed = 0
 
     /// Reads a stream; without `pieceByteCount` all of it is there from the start.
     static func run(
@@ -61,39 +63,49 @@ private struct Parsing: Equatable {
     ) -> Parsing {
         var result = Parsing()
         var parser = RequestParser(argumentCountMax: argumentCountMax)
-        var end = pieceByteCount == nil ? stream.count : 0
-        var needed = 0
-        while true {
-            let available = end - result.consumed
-            let outcome = withExactCopy(stream[result.consumed..<end]) { window in
-                let outcome = parser.next(UnsafeRawBufferPointer(window), trust: trust)
-                if case .command(let byteCount) = outcome {
-                    check(byteCount > 0 && byteCount <= available, "\(byteCount) of \(available)")
-                    check(byteCount >= needed, "\(byteCount) bytes, announced were \(needed)")
-                    result.commands.append(Self.arguments(parser, window, byteCount: byteCount))
-                }
-                return outcome
+        var end = 0
+        repeat {
+            end = min(stream.count, end + (pieceByteCount?(end) ?? stream.count))
+            let isOver = withExactCopy(stream[result.consumed..<end]) { window in
+                result.takeCommands(UnsafeRawBufferPointer(window), &parser, trust)
             }
-            switch outcome {
+            if isOver { return result }
+        } while end < stream.count
+        return result
+    }
+
+    /// Reads all commands in a window; `true` after an error.
+    private mutating func takeCommands(
+        _ window: UnsafeRawBufferPointer,
+        _ parser: inout RequestParser,
+        _ trust: RequestParser.Trust
+    ) -> Bool {
+        var rest = window
+        while true {
+            switch parser.next(rest, trust: trust) {
             case .command(let byteCount):
-                result.consumed += byteCount
-                needed = 0
+                check(byteCount > 0 && byteCount <= rest.count, "\(byteCount) of \(rest.count)")
+                check(byteCount >= self.needed, "\(byteCount) bytes, announced: \(self.needed)")
+                self.commands.append(Self.arguments(parser, rest, byteCount: byteCount))
+                rest = UnsafeRawBufferPointer(rebasing: rest[byteCount...])
+                self.consumed += byteCount
+                self.needed = 0
             case .failed(let text):
                 check(!text.isEmpty, "an error without a text")
-                result.failure = text
-                return result
+                self.failure = text
+                self.needed = 0
+                return true
             case .needsMore:
-                needed = parser.neededByteCount
-                check(needed > 0, "more is needed, but nothing")
-                guard end < stream.count else { return result }
-                end = min(stream.count, end + (pieceByteCount?(end) ?? 0))
+                self.needed = parser.neededByteCount
+                check(self.needed > 0, "more is needed, but nothing")
+                return false
             }
         }
     }
 
     private static func arguments(
         _ parser: RequestParser,
-        _ window: UnsafeMutableRawBufferPointer,
+        _ window: UnsafeRawBufferPointer,
         byteCount: Int
     ) -> [[UInt8]] {
         let limit = parser.isInScratch ? parser.scratch.count : byteCount
