@@ -5,7 +5,7 @@ import PrustDBClient
 /// Calls are started in batches, and a batch's results are taken in the order of the file, so that
 /// of a key that comes several times the last record counts.
 struct ClientVerification {
-    private static let batchRecordCount = 2_048
+    private static let batchRecordCount = 16_384
     private static let batchByteCount = 32 * 1024 * 1024
 
     let options: RecordOptions
@@ -120,14 +120,24 @@ struct ClientVerification {
         )
     }
 
+    /// Each of the tasks makes one call after the other, so that few tasks make many calls.
     private func outcomes(_ batch: [Record]) async -> [RecordOutcome] {
         let client = self.client
-        return await withTaskGroup(of: (Int, RecordOutcome).self) { group in
-            for (index, record) in batch.enumerated() {
-                group.addTask { (index, await Self.outcome(record, client)) }
+        let taskCount = min(self.options.connections * self.options.pipeline, batch.count, 2_048)
+        return await withTaskGroup(of: [(Int, RecordOutcome)].self) { group in
+            for first in 0..<taskCount {
+                group.addTask {
+                    var outcomes: [(Int, RecordOutcome)] = []
+                    for index in stride(from: first, to: batch.count, by: taskCount) {
+                        outcomes.append((index, await Self.outcome(batch[index], client)))
+                    }
+                    return outcomes
+                }
             }
             var outcomes = [RecordOutcome](repeating: .missing, count: batch.count)
-            for await (index, outcome) in group { outcomes[index] = outcome }
+            for await part in group {
+                for (index, outcome) in part { outcomes[index] = outcome }
+            }
             return outcomes
         }
     }

@@ -257,7 +257,9 @@ import Testing
             pair.clientTLS.connection?.updateKey(isAnswerWanted: true)
             pair.send("x", from: pair.client)
             while let buffer = try pair.client.readOutbound(as: ByteBuffer.self) {
+                print("DBG client sent", buffer.readableBytes)
                 try pair.server.writeInbound(buffer)
+                while let b = try pair.server.readOutbound(as: ByteBuffer.self) { print("DBG server sent", b.readableBytes) }
             }
         }
         #expect(pair.serverEnd.errors.map(\.code) == (isFine ? [] : [.protocolViolation]))
