@@ -81,12 +81,7 @@ struct Replay {
                         offset: offset,
                         byteCount: header.byteCount
                     )
-                    report.recordCount += 1
-                    report.newestHLC = max(
-                        report.newestHLC,
-                        header.fields.version.hlc,
-                        header.fields.writtenAt
-                    )
+                    Self.count(header.fields, &report)
                     try body(header, self.hash(key), key, location)
                 }
                 if done - told >= Self.progressByteCount { tell() }
@@ -95,6 +90,11 @@ struct Replay {
         }
         report.byteCount += total
         if total > 0 { tell() }
+    }
+
+    private static func count(_ fields: RecordFields, _ report: inout RecoveryReport) {
+        report.recordCount += 1
+        report.newestHLC = max(report.newestHLC, fields.version.hlc, fields.writtenAt)
     }
 
     /// Damage in the last segment was found before, when its end was looked for.

@@ -162,7 +162,9 @@ import Testing
                     key: key,
                     version: Version(term: .zero, hlc: hlc, writer: 0, count: 0),
                     expiresAt: 0,
-                    isTombstone: isTombstone, valueByteCount: 3, sequence: 0,
+                    isTombstone: isTombstone,
+                    valueByteCount: 3,
+                    sequence: 0,
                     location: Location(segment: 1, offset: UInt32(hlc), byteCount: 8)
                 )
             }
