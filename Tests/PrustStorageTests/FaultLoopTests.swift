@@ -89,7 +89,7 @@ import Testing
 
     /// How many seeds the random tests try; more in a long run.
     static let roundCount =
-        getenv("PRUSTDB_TEST_ROUNDS").flatMap { UInt64(String(cString: $0)) } ?? 30
+        getenv("PRUSTDB_TEST_ROUNDS").flatMap { UInt64(String(cString: $0)) } ?? 20
 
     @Test func randomCrashes() {
         for seed in 100..<100 + Self.roundCount {

@@ -224,7 +224,7 @@ import Testing
         let original = try Self.filled()
         let byteCount = try #require(original.bytes(of: Fixture.indexPath)).count
         var random = SeededRandom(seed: 4)
-        for _ in 0..<60 {
+        for _ in 0..<24 {
             let fileSystem = original.copy()
             let offset = Int(random.next() % UInt64(byteCount))
             fileSystem.flipBit(

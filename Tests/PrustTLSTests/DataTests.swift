@@ -247,8 +247,10 @@ import Testing
         pair.expectNoErrors()
     }
 
-    /// An answer to a key update is a record of 27 bytes; 4 KiB of them may wait.
-    @Test(arguments: [(151, true), (152, false)])
+    /// An answer to a key update is a record of 27 bytes; 4 KiB of them, 151, may wait.
+    ///
+    /// OpenSSL gives the first answer of a server only with the second.
+    @Test(arguments: [(152, true), (153, false)])
     func keyUpdatesOfAPeerThatDoesNotReadAreBounded(count: Int, isFine: Bool) throws {
         let pair = try Self.connected()
         let before = pair.serverToClientBufferCount
@@ -257,16 +259,14 @@ import Testing
             pair.clientTLS.connection?.updateKey(isAnswerWanted: true)
             pair.send("x", from: pair.client)
             while let buffer = try pair.client.readOutbound(as: ByteBuffer.self) {
-                print("DBG client sent", buffer.readableBytes)
                 try pair.server.writeInbound(buffer)
-                while let b = try pair.server.readOutbound(as: ByteBuffer.self) { print("DBG server sent", b.readableBytes) }
             }
         }
         #expect(pair.serverEnd.errors.map(\.code) == (isFine ? [] : [.protocolViolation]))
         #expect(pair.server.isActive == isFine)
         try pair.pump()
         // Every answer went out by itself, and the client could read them all.
-        #expect(pair.serverToClientBufferCount == before + 151 + (isFine ? 0 : 1))
+        #expect(pair.serverToClientBufferCount == before + count - 1)
         #expect(pair.clientEnd.errors.isEmpty)
     }
 

@@ -42,7 +42,8 @@ extension Engine {
                         version: header.fields.version,
                         expiresAt: header.fields.expiresAt,
                         isTombstone: header.fields.isTombstone,
-                        valueByteCount: header.valueByteCount, sequence: sequence,
+                        valueByteCount: header.valueByteCount,
+                        sequence: sequence,
                         location: location
                     )
                 }

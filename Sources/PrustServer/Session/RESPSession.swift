@@ -320,8 +320,12 @@ final class RESPSession: ChannelDuplexHandler {
         let dependsOn = max(executor.dependsOn, self.held.last?.dependsOn ?? 0)
         self.held.append(
             Held(
-                dependsOn: dependsOn, own: executor.dependsOn, end: executor.out.writerIndex,
-                startedAt: self.startedAt, command: self.command, isWrite: executor.didWrite,
+                dependsOn: dependsOn,
+                own: executor.dependsOn,
+                end: executor.out.writerIndex,
+                startedAt: self.startedAt,
+                command: self.command,
+                isWrite: executor.didWrite,
                 isSilent: isSilent
             )
         )

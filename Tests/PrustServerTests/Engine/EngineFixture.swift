@@ -17,7 +17,8 @@ final class EngineFixture {
     init(_ fileSystem: SimulatedFileSystem = SimulatedFileSystem()) throws {
         self.fileSystem = fileSystem
         var storage = StorageOptions(
-            newStorageID: StorageID(.max), createdAt: WallTime(milliseconds: 1)
+            newStorageID: StorageID(.max),
+            createdAt: WallTime(milliseconds: 1)
         )
         storage.segmentByteCount = 1024 * 1024
         storage.extensionByteCount = 64 * 1024
@@ -26,7 +27,10 @@ final class EngineFixture {
         options.stripeCount = 4
         options.cacheByteCount = 256 * 1024
         self.engine = Engine(
-            options: options, fileSystem: fileSystem, hashSeed: 7, observer: nil
+            options: options,
+            fileSystem: fileSystem,
+            hashSeed: 7,
+            observer: nil
         )
         self.executor = CommandExecutor(engine: self.engine, allocator: ByteBufferAllocator())
         let moved = self.moved

@@ -65,7 +65,9 @@ import Testing
         disk.setCapacity(disk.usedByteCount)
         // What zstd cannot make smaller.
         var random = SeededRandom(seed: 1)
-        let alphabet = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/".utf8)
+        let alphabet = Array(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/".utf8
+        )
         let bytes = (0..<400_000).map { _ in alphabet[Int(random.next() % 64)] }
         let big = String(decoding: bytes, as: UTF8.self)
         _ = fixture.run("set", "big", big)
@@ -126,7 +128,10 @@ import Testing
         var keys: Set<String> = []
         repeat {
             let request = ScanRequest(
-                cursor: cursor, count: 7, pattern: nil, matchesType: true,
+                cursor: cursor,
+                count: 7,
+                pattern: nil,
+                matchesType: true,
                 wall: WallTime(milliseconds: 1)
             )
             let result = try fixture.engine.scan(request)
