@@ -100,7 +100,8 @@ let package = Package(
         program(
             "prust-bench",
             imports: [
-                "PrustDBClient", "PrustCore", argumentParser,
+                "PrustDBClient", "PrustCore", "PrustWire", nioProduct("NIOCore"),
+                nioProduct("NIOPosix"), argumentParser,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ]
         ),
@@ -127,6 +128,18 @@ let package = Package(
                 nioProduct("NIOPosix"), nioProduct("NIOConcurrencyHelpers"),
             ]
         ),
-        tests("PrustDBClientTests", imports: ["PrustDBClient", "PrustWire", "PrustCore"]),
+        tests(
+            "PrustDBClientTests",
+            imports: [
+                "PrustDBClient", "PrustWire", "PrustCore", nioProduct("NIOCore"),
+                nioProduct("NIOPosix"),
+            ]
+        ),
+        tests(
+            "PrustBenchTests",
+            imports: [
+                "prust-bench", "PrustDBClient", "PrustWire", "PrustCore", nioProduct("NIOCore"),
+            ]
+        ),
     ]
 )

@@ -73,7 +73,8 @@ package struct PrivateKey: Sendable {
             ERR_clear_error()
             throw TLSError(
                 .notPEM,
-                "\(name): expected a private key in PEM, not encrypted (-----BEGIN PRIVATE KEY-----)"
+                "\(name): expected a private key in PEM, not encrypted "
+                    + "(-----BEGIN PRIVATE KEY-----)"
             )
         }
         guard let kind = Kind(key: handle.pointer) else {
