@@ -26,6 +26,8 @@ package struct SegmentDirectory: Sendable {
     package static func number(_ name: String) -> UInt32? {
         guard name.hasSuffix(Self.suffix),
             let number = UInt32(name.dropLast(Self.suffix.count)),
+            // Segments are counted from 1.
+            number > 0,
             Self.name(number) == name
         else { return nil }
         return number

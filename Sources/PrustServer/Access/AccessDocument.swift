@@ -330,7 +330,7 @@ package struct AccessDocument: Codable, Equatable, Sendable {
         }
         copy.users.sort { $0.name < $1.name }
         copy.roles.sort { $0.name < $1.name }
-        copy.revision += 1
+        copy.revision &+= 1
         self = copy
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import NIOConcurrencyHelpers
 import PrustCore
 import PrustStorage
@@ -91,6 +92,11 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
             self.condition.unlock(withValue: .idle)
             self.condition.lock(whenValue: .ready)
             self.heartbeat.wrappingAdd(1, ordering: .relaxed)
+            // The loops that have just been woken append more in a moment: one fsync for all of
+            // it, if they are ready to run, and no wait at all if they are not.
+            self.condition.unlock()
+            sched_yield()
+            self.condition.lock()
         }
         let batch = self.waiting
         self.waiting = self.spare ?? PendingBatch()

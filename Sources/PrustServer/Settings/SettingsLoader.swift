@@ -158,7 +158,7 @@ package struct SettingsLoader {
                     SettingsProblem(
                         source: source,
                         field: "--set",
-                        found: "\"\(assignment)\"",
+                        found: "\"\(SettingsText.shown(assignment))\"",
                         expected: "NAME=VALUE"
                     )
                 )
@@ -198,7 +198,8 @@ package struct SettingsLoader {
                     source: source,
                     line: line,
                     field: field ?? name,
-                    found: isShort ? "\"\(text)\"" : "\(text.utf8.count) bytes of text",
+                    found: isShort
+                        ? "\"\(SettingsText.shown(text))\"" : "\(text.utf8.count) bytes of text",
                     expected: key.expectation
                 )
             )
