@@ -54,6 +54,15 @@ package final class EntryTable {
         }
     }
 
+    /// The number of an entry, beside bits of its key's hash: to pass over other keys' entries
+    /// costs no look at them, each of which would be a cache miss.
+    private struct Slot {
+        var tag: UInt32
+        var index: UInt32
+
+        static let free = Self(tag: 0, index: EntryTable.none)
+    }
+
     static let none = UInt32.max
     /// Bytes that an entry costs beside its key and value, slots included.
     package static let overheadByteCount = MemoryLayout<Entry>.stride + 24
@@ -61,7 +70,7 @@ package final class EntryTable {
     let partitionBitCount: Int
     let firstPartition: Int
     private let hashSeed: UInt64
-    private var slots: UnsafeMutablePointer<UInt32>
+    private var slots: UnsafeMutablePointer<Slot>
     private var slotMask: Int
     private(set) package var entries: UnsafeMutablePointer<Entry>
     private var entryCapacity: Int
@@ -98,7 +107,7 @@ package final class EntryTable {
         self.hashSeed = hashSeed | 1
         self.slotMask = 1023
         self.slots = .allocate(capacity: 1024)
-        self.slots.initialize(repeating: Self.none, count: 1024)
+        self.slots.initialize(repeating: .free, count: 1024)
         self.entryCapacity = 512
         self.entries = .allocate(capacity: 512)
         self.dirtyHeads = Array(repeating: Self.none, count: partitionCount)
@@ -120,7 +129,7 @@ package final class EntryTable {
         self.entryEnd = 0
         self.freeHead = Self.none
         self.count = 0
-        self.slots.update(repeating: Self.none, count: self.slotMask + 1)
+        self.slots.update(repeating: .free, count: self.slotMask + 1)
         for index in self.dirtyHeads.indices { self.dirtyHeads[index] = Self.none }
         (self.dirtyCount, self.dirtyByteCount, self.cleanCount, self.cleanByteCount) = (0, 0, 0, 0)
         (self.liveDelta, self.unknownBaseCount) = (0, 0)
@@ -130,21 +139,38 @@ package final class EntryTable {
     // MARK: Finding
 
     @inline(__always)
-    private func slot(of keyID: KeyID) -> Int {
+    private func hash(of keyID: KeyID) -> UInt64 {
         let mixed = (keyID.identifier.word3 ^ self.hashSeed) &* 0x9E37_79B9_7F4A_7C15
-        return Int(truncatingIfNeeded: ((mixed ^ (mixed >> 32)) &* self.hashSeed) >> 32)
-            & self.slotMask
+        return (mixed ^ (mixed >> 32)) &* self.hashSeed
+    }
+
+    @inline(__always)
+    private func slot(of hash: UInt64) -> Int {
+        Int(truncatingIfNeeded: hash >> 32) & self.slotMask
     }
 
     /// The number of a key's entry, or `nil`.
     package func find(_ keyID: KeyID) -> Int? {
-        var slot = self.slot(of: keyID)
+        let hash = self.hash(of: keyID)
+        let tag = UInt32(truncatingIfNeeded: hash)
+        let (slots, mask, entries) = (self.slots, self.slotMask, self.entries)
+        var slot = self.slot(of: hash)
         while true {
-            let index = self.slots[slot]
-            if index == Self.none { return nil }
-            if self.entries[Int(index)].keyID == keyID { return Int(index) }
-            slot = (slot + 1) & self.slotMask
+            let found = slots[slot]
+            if found.index == Self.none { return nil }
+            if found.tag == tag, entries[Int(found.index)].keyID == keyID {
+                return Int(found.index)
+            }
+            slot = (slot + 1) & mask
         }
+    }
+
+    /// Puts an entry's number into the first free slot of its key.
+    private func link(_ index: Int) {
+        let hash = self.hash(of: self.entries[index].keyID)
+        var slot = self.slot(of: hash)
+        while self.slots[slot].index != Self.none { slot = (slot + 1) & self.slotMask }
+        self.slots[slot] = Slot(tag: UInt32(truncatingIfNeeded: hash), index: UInt32(index))
     }
 
     /// Notes a use, so that SIEVE keeps the entry for another round of its hand.
@@ -178,29 +204,27 @@ package final class EntryTable {
             next: Self.none,
             previous: Self.none
         )
-        var slot = self.slot(of: keyID)
-        while self.slots[slot] != Self.none { slot = (slot + 1) & self.slotMask }
-        self.slots[slot] = UInt32(index)
+        self.link(index)
         self.count += 1
         return index
     }
 
     /// Gives an unlinked entry back; closes the gap in its probe sequence.
     func remove(_ index: Int) {
-        var hole = self.slot(of: self.entries[index].keyID)
-        while self.slots[hole] != UInt32(index) { hole = (hole + 1) & self.slotMask }
+        var hole = self.slot(of: self.hash(of: self.entries[index].keyID))
+        while self.slots[hole].index != UInt32(index) { hole = (hole + 1) & self.slotMask }
         var probe = hole
         while true {
             probe = (probe + 1) & self.slotMask
             let candidate = self.slots[probe]
-            if candidate == Self.none { break }
-            let home = self.slot(of: self.entries[Int(candidate)].keyID)
+            if candidate.index == Self.none { break }
+            let home = self.slot(of: self.hash(of: self.entries[Int(candidate.index)].keyID))
             if (probe - home) & self.slotMask >= (probe - hole) & self.slotMask {
                 self.slots[hole] = candidate
                 hole = probe
             }
         }
-        self.slots[hole] = Self.none
+        self.slots[hole] = .free
         self.entries[index].block?.deallocate()
         self.entries[index].block = nil
         self.entries[index].isUsed = false
@@ -231,12 +255,8 @@ package final class EntryTable {
         let count = (self.slotMask + 1) * 2
         self.slotMask = count - 1
         self.slots = .allocate(capacity: count)
-        self.slots.initialize(repeating: Self.none, count: count)
-        for index in 0..<self.entryEnd where self.entries[index].isUsed {
-            var slot = self.slot(of: self.entries[index].keyID)
-            while self.slots[slot] != Self.none { slot = (slot + 1) & self.slotMask }
-            self.slots[slot] = UInt32(index)
-        }
+        self.slots.initialize(repeating: .free, count: count)
+        for index in 0..<self.entryEnd where self.entries[index].isUsed { self.link(index) }
     }
 
     /// Makes room for a key and a value in the entry's block and copies the key there.

@@ -18,19 +18,19 @@ package final class Histogram: Sendable {
         self.cells = InlineArray { _ in Atomic(0) }
     }
 
-    /// Records a size or a count; `shard` may be any integer.
+    /// Records a size or a count, `count` times at once; `shard` may be any integer.
     @inlinable
-    package func record(_ value: UInt64, shard: Int = 0) {
+    package func record(_ value: UInt64, count: UInt64 = 1, shard: Int = 0) {
         let base = ShardLayout.shard(of: shard) &* Self.stride
         let bucket = base &+ ShardLayout.offset &+ self.scale.bucket(of: value)
-        self.cells[bucket].wrappingAdd(1, ordering: .relaxed)
-        self.cells[base &+ Self.sumOffset].wrappingAdd(value, ordering: .relaxed)
+        self.cells[bucket].wrappingAdd(count, ordering: .relaxed)
+        self.cells[base &+ Self.sumOffset].wrappingAdd(value &* count, ordering: .relaxed)
     }
 
     /// Records a duration in a histogram of the scale `.seconds`.
     @inlinable
-    package func record(nanoseconds: UInt64, shard: Int = 0) {
-        self.record(nanoseconds, shard: shard)
+    package func record(nanoseconds: UInt64, count: UInt64 = 1, shard: Int = 0) {
+        self.record(nanoseconds, count: count, shard: shard)
     }
 
     /// The state of all shards together.

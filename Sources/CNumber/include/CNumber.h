@@ -18,3 +18,6 @@ long prust_add_long_double(const char *old, size_t old_count, int has_old, const
 
 /// Names the calling thread, for tools such as top; Linux keeps 15 bytes.
 void prust_name_thread(const char *name);
+
+/// Bounds by how much the calling thread's sleeps may be late.
+void prust_set_timer_slack(unsigned long nanoseconds);

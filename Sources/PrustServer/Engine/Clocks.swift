@@ -1,3 +1,4 @@
+import CNumber
 import Glibc
 package import PrustCore
 
@@ -20,5 +21,16 @@ package enum Clocks {
     /// Stops this thread for a while: never on an event loop.
     package static func sleep(milliseconds: Int) {
         usleep(UInt32(clamping: milliseconds) * 1_000)
+    }
+
+    /// Stops this thread for less than a millisecond; ``sharpenPauses()`` makes it exact.
+    static func pause(nanoseconds: Int64) {
+        var time = timespec(tv_sec: 0, tv_nsec: Int(min(nanoseconds, 999_999)))
+        nanosleep(&time, nil)
+    }
+
+    /// Lets pauses of the calling thread end on time: Linux adds 50 microseconds otherwise.
+    static func sharpenPauses() {
+        prust_set_timer_slack(1_000)
     }
 }

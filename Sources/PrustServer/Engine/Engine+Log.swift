@@ -9,6 +9,7 @@ extension Engine {
     package func runLog() {
         var log: SegmentLog?
         var backoff = 0
+        Clocks.sharpenPauses()
         while true {
             if log == nil {
                 self.queue.heartbeat.wrappingAdd(1, ordering: .relaxed)
@@ -22,9 +23,13 @@ extension Engine {
                 backoff = 0
             }
             guard let open = log, let batch = self.queue.take() else { break }
+            let start = Clocks.monotonic()
             let error = self.write(batch, to: open)
             let wasCongested = self.isCongested
-            self.queue.recycle(batch)
+            self.queue.recycle(
+                batch,
+                nanoseconds: Clocks.monotonic().nanoseconds - start.nanoseconds
+            )
             // Sessions that wait for room have no other way to learn that there is some.
             if wasCongested { self.notifyListeners() }
             self.queue.heartbeat.wrappingAdd(1, ordering: .relaxed)

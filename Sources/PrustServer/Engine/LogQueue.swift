@@ -21,6 +21,9 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
     private var spare: PendingBatch? = PendingBatch()
     private var lastSequence: UInt64
     private var isClosed = false
+    // Of the batch taken last; used by the writer only.
+    private var lastCount = 0
+    private var lastNanoseconds: Int64 = 0
     /// Grows whenever the writer looks at the queue, also when it is only asked for a sign.
     let heartbeat = Atomic<UInt64>(0)
     /// Bytes appended and not yet durable, for back-pressure.
@@ -81,7 +84,7 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
 
     /// Waits for records and takes all of them; `nil` after ``close()``, once none are left.
     ///
-    /// The batch belongs to the caller until it gives it back with ``recycle(_:)``.
+    /// The batch belongs to the caller until it gives it back with ``recycle(_:nanoseconds:)``.
     func take() -> PendingBatch? {
         self.condition.lock()
         while self.waiting.items.isEmpty {
@@ -92,12 +95,9 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
             self.condition.unlock(withValue: .idle)
             self.condition.lock(whenValue: .ready)
             self.heartbeat.wrappingAdd(1, ordering: .relaxed)
-            // The loops that have just been woken append more in a moment: one fsync for all of
-            // it, if they are ready to run, and no wait at all if they are not.
-            self.condition.unlock()
-            sched_yield()
-            self.condition.lock()
         }
+        self.gather()
+        self.lastCount = self.waiting.items.count
         let batch = self.waiting
         self.waiting = self.spare ?? PendingBatch()
         self.spare = nil
@@ -105,7 +105,35 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
         return batch
     }
 
-    func recycle(_ batch: PendingBatch) {
+    /// Lets a small group grow while records keep coming, called with the queue locked.
+    ///
+    /// A sync costs as much processor time as several commands, so many small groups slow down
+    /// the very loops whose records they wait for; very large ones leave the loops without work
+    /// while the disk is busy. A record that comes alone, as from one client that waits for each
+    /// reply, is never delayed; others for no longer than their sync takes.
+    private func gather() {
+        guard self.lastCount > 1 else { return }
+        var budget = min(self.lastNanoseconds, Self.gatherNanosecondsMax)
+        var dryPauses = 0
+        while budget > 0, dryPauses < 2, !self.isClosed {
+            let count = self.waiting.items.count
+            guard count < Self.gatherCountMax else { return }
+            self.condition.unlock()
+            Clocks.pause(nanoseconds: Self.pauseNanoseconds)
+            self.condition.lock()
+            budget -= Self.pauseNanoseconds
+            dryPauses = self.waiting.items.count == count ? dryPauses + 1 : 0
+        }
+    }
+
+    /// Long enough for a few more commands, short beside the sync of any disk.
+    private static let pauseNanoseconds: Int64 = 60_000
+    private static let gatherCountMax = 20
+    private static let gatherNanosecondsMax: Int64 = 1_000_000
+
+    /// Takes a batch back that was written and synced in `nanoseconds`.
+    func recycle(_ batch: PendingBatch, nanoseconds: Int64) {
+        self.lastNanoseconds = nanoseconds
         self.queuedByteCount.wrappingSubtract(Self.byteCount(of: batch), ordering: .relaxed)
         batch.removeAll()
         self.condition.lock()

@@ -89,7 +89,7 @@ package final class Node: Sendable {
         self.audit = LogAuditSink(logger: logger)
         self.diskThreads = NIOThreadPool(numberOfThreads: settings.server.diskThreads)
         let loopCount =
-            settings.server.threads > 0 ? settings.server.threads : System.coreCount
+            settings.server.threads > 0 ? settings.server.threads : max(1, System.coreCount - 1)
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: loopCount)
         self.limiter = ConnectionLimiter(
             countMax: settings.limits.connections,

@@ -49,20 +49,31 @@ package final class ServerMetrics: Sendable {
     }
 
     @inline(__always)
-    package func count(_ command: Command, _ outcome: CommandOutcome, loop: Int) {
+    package func count(
+        _ command: Command,
+        _ outcome: CommandOutcome,
+        _ amount: UInt64 = 1,
+        loop: Int
+    ) {
         let place =
             switch outcome {
             case .ok: 0
             case .error: 1
             case .denied: 2
             }
-        self.commands[Int(command.rawValue) * 3 + place].add(1, shard: loop)
+        self.commands[Int(command.rawValue) * 3 + place].add(amount, shard: loop)
     }
 
     @inline(__always)
-    package func record(_ command: Command, nanoseconds: Int64, loop: Int) {
+    package func record(
+        _ command: Command,
+        nanoseconds: Int64,
+        count: UInt64 = 1,
+        loop: Int
+    ) {
         self.latencies[Int(command.rawValue)].record(
             nanoseconds: UInt64(clamping: nanoseconds),
+            count: count,
             shard: loop
         )
     }

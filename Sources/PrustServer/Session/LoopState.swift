@@ -9,10 +9,13 @@ package final class LoopState {
     let eventLoop: any EventLoop
     let services: SessionServices
     let executor: CommandExecutor
+    var tally = ReplyTally()
     /// Sessions that wait for the log: their replies, or room in its queue.
     private var waiting: [RESPSession] = []
     private var sessions: [ObjectIdentifier: RESPSession] = [:]
-    private var isFlushScheduled = false
+    private var sending: [RESPSession] = []
+    private var isTurnEndScheduled = false
+    private var hasAppended = false
     private var isDraining = false
 
     init(index: Int, eventLoop: any EventLoop, services: SessionServices) {
@@ -43,15 +46,42 @@ package final class LoopState {
 
     /// Wakes the log once for everything that this turn of the loop appended.
     func scheduleFlush() {
-        guard !self.isFlushScheduled else { return }
-        self.isFlushScheduled = true
-        let state = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.eventLoop.execute { state.value.flush() }
+        self.hasAppended = true
+        self.scheduleTurnEnd()
     }
 
-    private func flush() {
-        self.isFlushScheduled = false
-        self.services.engine.flush()
+    /// Sends the session's ready replies when this turn of the loop ends.
+    ///
+    /// Clients that share a machine or a thread then wake once for a burst of replies, not once
+    /// for each of them.
+    func scheduleSend(_ session: RESPSession) {
+        self.sending.append(session)
+        if self.sending.count >= Self.burstCountMax { self.send() } else { self.scheduleTurnEnd() }
+    }
+
+    /// Sessions whose replies are sent together: no reply waits for more commands than theirs.
+    private static let burstCountMax = 64
+
+    private func scheduleTurnEnd() {
+        guard !self.isTurnEndScheduled else { return }
+        self.isTurnEndScheduled = true
+        let state = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.eventLoop.execute { state.value.endTurn() }
+    }
+
+    private func endTurn() {
+        self.isTurnEndScheduled = false
+        if self.hasAppended {
+            self.hasAppended = false
+            self.services.engine.flush()
+        }
+        self.send()
+    }
+
+    private func send() {
+        let sessions = self.sending
+        self.sending.removeAll(keepingCapacity: true)
+        for session in sessions { session.flush() }
     }
 
     /// The log has moved on: sends the replies that waited for it.

@@ -117,6 +117,7 @@ extension RESPSession {
         executor.resume(self.suspension)
         if !self.failIfLost(executor) { _ = body(executor) }
         self.finish(executor, durable: self.loop.services.engine.durable)
+        self.recordTally()
         self.consumeCommand()
         swap(&executor.out, &self.out)
         self.goOn()

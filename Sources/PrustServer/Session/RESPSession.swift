@@ -135,7 +135,7 @@ final class RESPSession: ChannelDuplexHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        self.flush()
+        if self.needsFlush { self.loop.scheduleSend(self) }
         context.fireChannelReadComplete()
     }
 
@@ -190,6 +190,7 @@ final class RESPSession: ChannelDuplexHandler {
             didWrite = didWrite || executor.didWrite
         }
         didWrite = didWrite || executor.didWrite
+        self.recordTally()
         swap(&executor.out, &self.out)
         self.compactInput()
         if didWrite { self.loop.scheduleFlush() }
@@ -310,11 +311,7 @@ final class RESPSession: ChannelDuplexHandler {
         let isSilent = self.applyRepliesMode(executor)
         if self.held.isEmpty, executor.dependsOn <= durable {
             self.readyEnd = executor.out.writerIndex
-            self.loop.services.metrics.record(
-                self.command,
-                nanoseconds: Clocks.monotonic().nanoseconds - self.startedAt.nanoseconds,
-                loop: self.loop.index
-            )
+            self.loop.tally.addReady()
             return
         }
         let dependsOn = max(executor.dependsOn, self.held.last?.dependsOn ?? 0)
@@ -334,9 +331,15 @@ final class RESPSession: ChannelDuplexHandler {
 
     private func countReply(_ executor: CommandExecutor) {
         let first: UInt8? = executor.out.getInteger(at: executor.replyStart)
-        self.loop.services.metrics.count(
-            self.command,
-            first == UInt8(ascii: "-") ? .error : .ok,
+        if self.loop.tally.isOfOther(than: self.command) { self.recordTally() }
+        self.loop.tally.add(self.command, isError: first == UInt8(ascii: "-"))
+    }
+
+    /// Gives what was counted of this session's replies to the metrics.
+    func recordTally() {
+        self.loop.tally.record(
+            in: self.loop.services.metrics,
+            since: self.startedAt,
             loop: self.loop.index
         )
     }
@@ -420,6 +423,13 @@ final class RESPSession: ChannelDuplexHandler {
         self.release(durable: durable)
         if !self.held.isEmpty { self.waitForLog() }
         self.goOn()
+    }
+
+    /// False while there is nothing to send, go on with or close.
+    private var needsFlush: Bool {
+        if self.readyEnd > self.out.readerIndex || self.isPausedForOutput { return true }
+        if case .closing = self.phase { return true }
+        return false
     }
 
     /// Hands ready replies to the channel.

@@ -100,7 +100,7 @@ package enum SettingTable {
             \.server.threads,
             0...256,
             default: 0,
-            "Event loops; 0 is one a core."
+            "Event loops; 0 is one a core but one, which is left to the log's writer and the disk."
         ),
         .integer(
             "server.disk-threads",

@@ -17,7 +17,7 @@ package struct Settings: Equatable, Sendable {
     }
 
     package struct Server: Equatable, Sendable {
-        /// Event loops; 0 is one a core.
+        /// Event loops; 0 is one a core but one, or one.
         package var threads = 0
         package var diskThreads = 0
     }
