@@ -107,7 +107,7 @@ extension JournalEvent {
         "The disk is full and writes are refused",
         explanation: """
             There is not enough free space for more records. Writes get an error that says so; \
-            reads and deletes go on. Nothing that was acknowledged is lost.
+            reads go on. Nothing that was acknowledged is lost.
             """,
         remedy: """
             Free space on the file system of the data directory, or enlarge it. Writes are taken \

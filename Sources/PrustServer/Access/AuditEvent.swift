@@ -1,5 +1,5 @@
 /// One line of the audit trail: who did what, from where, and what came of it.
-package struct AuditEvent: Equatable, Sendable {
+package struct AuditEvent: Hashable, Sendable {
     package enum Outcome: String, Sendable {
         case done
         /// Not allowed.

@@ -24,6 +24,7 @@ extension Engine {
                 let isCorruption =
                     if case .some(.corrupt) = error as? ReadError { true } else { false }
                 self.observer?.readFailed("\(error)", isCorruption: isCorruption)
+                if storage.index.failure != nil { self.queue.interrupt() }
                 return "\(error)"
             }
         }

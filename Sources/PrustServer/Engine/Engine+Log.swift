@@ -36,6 +36,10 @@ extension Engine {
             if let error {
                 log = nil
                 self.recover(from: error, log: open)
+            } else if let failure = self.storage?.index.failure {
+                // An index that has stopped is opened again, or made anew from the segments.
+                log = nil
+                self.recover(from: .index(failure), log: open)
             }
         }
         try? log?.close()
@@ -135,11 +139,17 @@ extension Engine {
 
     private func recover(from error: StorageError, log: SegmentLog) {
         var outcome = LogFailure.Outcome.unknown
-        if case .full = error { outcome = .notApplied }
+        var isFull = false
+        switch error {
+        case .full: (outcome, isFull) = (.notApplied, true)
+        // What waits has not been written.
+        case .index: outcome = .notApplied
+        default: break
+        }
         try? log.close()
         do throws(StorageError) {
             try self.reopen(after: "\(error)", outcome: outcome)
-            if outcome == .notApplied { self.setState(.diskFull, reason: "\(error)") }
+            if isFull { self.setState(.diskFull, reason: "\(error)") }
         } catch {
             // The storage stays closed; the next turn of the log's thread tries again.
             self.setState(.recovering, reason: "\(error)")

@@ -102,6 +102,7 @@ extension Engine {
             }
         } catch {
             self.observer?.sweepFailed(reason: "\(error)")
+            if storage.index.failure != nil { self.queue.interrupt() }
             return
         }
         self.sweepCount.wrappingAdd(1, ordering: .relaxed)

@@ -21,6 +21,7 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
     private var spare: PendingBatch? = PendingBatch()
     private var lastSequence: UInt64
     private var isClosed = false
+    private var isInterrupted = false
     // Of the batch taken last; used by the writer only.
     private var lastCount = 0
     private var lastNanoseconds: Int64 = 0
@@ -82,12 +83,19 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
         self.condition.unlock(withValue: .ready)
     }
 
+    /// Makes ``take()`` answer now, with an empty batch if need be.
+    func interrupt() {
+        self.condition.lock()
+        self.isInterrupted = true
+        self.condition.unlock(withValue: .ready)
+    }
+
     /// Waits for records and takes all of them; `nil` after ``close()``, once none are left.
     ///
     /// The batch belongs to the caller until it gives it back with ``recycle(_:nanoseconds:)``.
     func take() -> PendingBatch? {
         self.condition.lock()
-        while self.waiting.items.isEmpty {
+        while self.waiting.items.isEmpty, !self.isInterrupted {
             if self.isClosed {
                 self.condition.unlock()
                 return nil
@@ -96,6 +104,7 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
             self.condition.lock(whenValue: .ready)
             self.heartbeat.wrappingAdd(1, ordering: .relaxed)
         }
+        self.isInterrupted = false
         self.gather()
         self.lastCount = self.waiting.items.count
         let batch = self.waiting

@@ -39,7 +39,7 @@ package struct ConnectionMetrics: Sendable {
         )
         self.rejected = registry.counters(
             "prustdb_connections_rejected_total",
-            help: "Connections closed at once, by reason.",
+            help: "Connections closed by a limit, by reason.",
             label: "reason"
         )
         self.bytesReceived = registry.counter(

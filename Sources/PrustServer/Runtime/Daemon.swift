@@ -113,7 +113,14 @@ package enum Daemon {
         )
     }
 
+    /// Says what is wrong with the settings: to the journal if that listens, else to the terminal.
     private static func complain(_ text: String) {
+        let destination = LogDestination.detect()
+        if destination == .journal {
+            let logger = destination.logger(label: "prustdb", level: LogLevelControl(.info))
+            logger.event(.settingsInvalid, metadata: ["reason": "\(text)"])
+            return
+        }
         for line in text.split(separator: "\n") {
             let bytes = Array("prustdb: \(line)\n".utf8)
             _ = write(STDERR_FILENO, bytes, bytes.count)

@@ -12,6 +12,8 @@ final class EngineReporter: EngineObserver {
     private let notifier: Notifier
     private let lastProgress = Mutex(MonotonicInstant(nanoseconds: 0))
     private let progressText = Mutex("")
+    /// What is wrong at present, and why.
+    private let trouble = Mutex<(state: Engine.State, reason: String)?>(nil)
 
     init(metrics: ServerMetrics, logger: Logger, notifier: Notifier) {
         self.metrics = metrics
@@ -87,10 +89,18 @@ final class EngineReporter: EngineObserver {
     }
 
     func stateChanged(_ state: Engine.State, reason: String) {
+        let before = self.trouble.withLock { trouble in
+            defer { trouble = state == .serving ? nil : (state, reason) }
+            return trouble
+        }
         switch state {
-        case .serving: self.logger.event(.logRecovered, metadata: ["reason": "\(reason)"])
         case .diskFull: self.logger.event(.diskFull, metadata: ["reason": "\(reason)"])
         case .recovering, .stopped: break
+        case .serving:
+            // The first time is the start, which says so itself.
+            guard let before else { return }
+            let event: JournalEvent = before.state == .diskFull ? .diskFullEnded : .logRecovered
+            self.logger.event(event, metadata: ["reason": "\(before.reason)"])
         }
     }
 

@@ -41,7 +41,7 @@ extension Node {
         let tls = TLSSettings(
             handshakeTimeout: .nanoseconds(Int64(settings.tls.handshakeTimeout / .nanoseconds(1)))
         )
-        let handshakeMax = settings.limits.handshakes
+        let handshakes = HandshakeQueue(countMax: settings.limits.handshakes)
         let bootstrap = ServerBootstrap(group: self.group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -60,7 +60,7 @@ extension Node {
                 value: .init(low: 64 * 1024, high: 1024 * 1024)
             )
             .childChannelInitializer { channel in
-                self.accept(channel, loops, router, tls, handshakeMax: handshakeMax)
+                self.accept(channel, loops, router, tls, handshakes)
             }
         let clients = try await self.bind(bootstrap, name: "client", to: settings.listen)
         return [clients, admin]
@@ -86,13 +86,11 @@ extension Node {
         _ loops: Loops,
         _ router: AdminRouter,
         _ tls: TLSSettings,
-        handshakeMax: Int
+        _ handshakes: HandshakeQueue
     ) -> EventLoopFuture<Void> {
         let address = channel.remoteAddress?.ipAddress ?? "unknown"
         let port = channel.remoteAddress?.port ?? 0
-        let isCrowded = Int(self.serverMetrics.handshake.open.value) >= handshakeMax
-        let rejection = isCrowded ? .handshakes : self.limiter.admit(address)
-        if let rejection {
+        if let rejection = self.limiter.admit(address) {
             self.serverMetrics.connection.rejected[rejection]?.add()
             return channel.eventLoop.makeFailedFuture(ChannelError.connectTimeout(.zero))
         }
@@ -100,7 +98,13 @@ extension Node {
         self.serverMetrics.connection.open.add(1)
         let limiter = self.limiter
         let metrics = self.serverMetrics
+        let (ticket, displaced) = handshakes.add(channel)
+        if let displaced {
+            metrics.connection.rejected[.handshakes]?.add()
+            displaced.close(promise: nil)
+        }
         channel.closeFuture.whenComplete { _ in
+            handshakes.remove(ticket)
             limiter.release(address)
             metrics.connection.open.add(-1)
         }
@@ -116,7 +120,8 @@ extension Node {
                     loop: loops.states[place].value,
                     router: router,
                     address: address,
-                    endpoint: "\(address):\(port)"
+                    endpoint: "\(address):\(port)",
+                    handshakeDone: { handshakes.remove(ticket) }
                 )
             )
         }

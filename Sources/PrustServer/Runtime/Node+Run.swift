@@ -76,6 +76,7 @@ extension Node {
 
     private func makeLoops() async throws -> Loops {
         let settings = self.settings
+        let audit = self.audit
         var bounds = SessionServices.Bounds()
         bounds.outputByteCountMax = settings.limits.outputBuffer
         bounds.pipelineCountMax = settings.limits.pipeline
@@ -105,6 +106,7 @@ extension Node {
                     delay: .seconds(1)
                 ) { _ in
                     bound.value.closeIdle(now: Clocks.monotonic())
+                    if index == 0 { audit.summarize() }
                 }
                 return (bound, LoopNotifier(state))
             }.get()
@@ -180,6 +182,7 @@ extension Node {
             self.engine.close()
         }
         await self.verifier.stop()
+        self.audit.summarize(all: true)
         try? await self.group.shutdownGracefully()
         try? await self.diskThreads.shutdownGracefully()
         self.logger.event(.stopped)

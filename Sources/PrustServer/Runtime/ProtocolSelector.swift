@@ -13,8 +13,16 @@ final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {
     private let router: AdminRouter
     private let address: String
     private let endpoint: String
+    private let handshakeDone: () -> Void
 
-    init(loop: LoopState, router: AdminRouter, address: String, endpoint: String) {
+    init(
+        loop: LoopState,
+        router: AdminRouter,
+        address: String,
+        endpoint: String,
+        handshakeDone: @escaping () -> Void
+    ) {
+        self.handshakeDone = handshakeDone
         self.loop = loop
         self.router = router
         self.address = address
@@ -31,6 +39,7 @@ final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {
             context.fireUserInboundEventTriggered(event)
             return
         }
+        self.handshakeDone()
         do {
             switch completed.applicationProtocol {
             case nil, "resp":

@@ -131,7 +131,7 @@ package enum SettingTable {
             \.limits.handshakes,
             1...100_000,
             default: 512,
-            "TLS handshakes at one time; one more is closed at once."
+            "TLS handshakes at one time; for one more the oldest is closed."
         ),
         .integer(
             "limits.pipeline",

@@ -92,6 +92,32 @@ import Testing
         fixture.stop()
     }
 
+    /// An index that has stopped is opened again, and nothing acknowledged is lost.
+    @Test func anIndexThatStoppedIsOpenedAgain() throws {
+        let disk = SimulatedFileSystem()
+        let fixture = try EngineFixture(disk)
+        fixture.startLog()
+        for number in 0..<100 { _ = fixture.run("set", "k\(number)", "\(number)") }
+        fixture.waitForLog()
+        let durable = fixture.engine.durable
+        disk.plant(.init(.write, index: 0, .fails(5)))
+        fixture.engine.sweep()
+        // That it was opened again shows in the records that are said to have failed: none.
+        while fixture.engine.failures(after: 0).isEmpty { Clocks.sleep(milliseconds: 1) }
+        #expect(fixture.engine.failures(after: durable).isEmpty)
+        Self.waitUntilServing(fixture)
+        for number in 0..<100 {
+            let text = "\(number)"
+            #expect(fixture.run("get", "k\(number)") == "$\(text.utf8.count)\r\n\(text)\r\n")
+        }
+        #expect(fixture.run("set", "new", "1") == "+OK\r\n")
+        fixture.waitForLog()
+        fixture.engine.sweep()
+        #expect(fixture.engine.memoryUse.dirtyCount == 0)
+        #expect(try fixture.engine.countKeys() == 101)
+        fixture.stop()
+    }
+
     static func waitUntilServing(_ fixture: EngineFixture) {
         while fixture.engine.state != .serving { Clocks.sleep(milliseconds: 1) }
     }
