@@ -435,7 +435,8 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     /// Sends what was written, then `close_notify`, in one write.
     private func sendCloseNotify(_ context: ChannelHandlerContext) {
-        guard !self.hasSentCloseNotify else { return }
+        // Nothing can be sent over a connection that has failed, and to try is not cheap.
+        guard !self.hasSentCloseNotify, !self.hasSeenError else { return }
         self.encryptGathered(context)
         guard case .open = self.state, let connection = self.connection else { return }
         self.hasSentCloseNotify = true
