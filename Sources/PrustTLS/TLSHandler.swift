@@ -32,6 +32,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     let settings: TLSSettings
     let expectation: TLSPeerExpectation
     let observer: (any TLSObserver)?
+    private let grave: ConnectionGrave?
 
     var state = State.idle
     var connection: TLSConnection?
@@ -77,12 +78,14 @@ package final class TLSHandler: ChannelDuplexHandler {
         context: TLSContext,
         settings: TLSSettings = TLSSettings(),
         expectation: TLSPeerExpectation? = nil,
-        observer: (any TLSObserver)? = nil
+        observer: (any TLSObserver)? = nil,
+        grave: ConnectionGrave? = nil
     ) {
         self.context = context
         self.settings = settings
         self.expectation = expectation ?? .anyServer
         self.observer = observer
+        self.grave = grave
     }
 
     /// Whether the connection goes on with an earlier session; `false` until it is complete.
@@ -99,6 +102,7 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     package func handlerRemoved(context: ChannelHandlerContext) {
         self.discard(error: ChannelError.ioOnClosedChannel)
+        if let connection = self.connection.take() { self.grave?.bury(connection) }
     }
 
     package func channelActive(context: ChannelHandlerContext) {

@@ -293,7 +293,7 @@ def run_phases(server, options):
         ("half-open handshakes", phases.half_open_handshakes, None),
         ("idle, connecting", phases.idle_connections, storm),
         ("idle, held", phases.idle_held, None),
-        ("idle, released", phases.idle_released, options.release_ms / 1000),
+        ("idle, released", phases.idle_released, storm),
         ("slow readers", phases.slow_readers, None),
         ("huge lengths", phases.huge_lengths, None),
         ("garbage and http", phases.garbage, None),
@@ -361,9 +361,6 @@ def main(parser):
                         help="bound: p99 is at most this or the factor times the undisturbed p99")
     parser.add_argument("--storm-ms", type=float, default=250,
                         help="bound on p99 while thousands of handshakes share the processors")
-    parser.add_argument("--release-ms", type=float, default=1000,
-                        help="bound on p99 in the moment that thousands of connections end at "
-                             "once: their event loop closes all of them, some 50 us each")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print(f"open files allowed: {raise_open_files()}")

@@ -104,6 +104,7 @@ final class TestPair {
     let serverEnd = Recorder()
     let clientTLS: TLSHandler
     let serverTLS: TLSHandler
+    let grave: ConnectionGrave
 
     /// Bytes that a piece on the wire has at most; 0 leaves buffers as they are.
     var pieceByteCount = 0
@@ -119,14 +120,21 @@ final class TestPair {
         clientSettings: TLSSettings = .init(),
         serverSettings: TLSSettings = .init(),
         expectation: TLSPeerExpectation? = .init(hostName: "127.0.0.1"),
-        observer: CountingObserver? = nil
+        observer: CountingObserver? = nil,
+        serverBuries: Bool = false
     ) throws {
         self.clientTLS = TLSHandler(
             context: client,
             settings: clientSettings,
             expectation: expectation
         )
-        self.serverTLS = TLSHandler(context: server, settings: serverSettings, observer: observer)
+        self.grave = ConnectionGrave(eventLoop: self.loop)
+        self.serverTLS = TLSHandler(
+            context: server,
+            settings: serverSettings,
+            observer: observer,
+            grave: serverBuries ? self.grave : nil
+        )
         self.client = EmbeddedChannel(loop: self.loop)
         self.server = EmbeddedChannel(loop: self.loop)
         try self.client.pipeline.syncOperations.addHandlers([

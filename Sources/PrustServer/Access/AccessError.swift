@@ -1,3 +1,5 @@
+import PrustCore
+
 /// Why a change of users and roles was refused, or their file could not be used.
 package struct AccessError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, CaseIterable, Sendable {
@@ -18,7 +20,7 @@ package struct AccessError: Error, Equatable, Sendable, CustomStringConvertible 
 
     package init(_ code: Code, _ message: String) {
         self.code = code
-        self.message = message
+        self.message = message.printable
     }
 
     package var description: String { self.message }

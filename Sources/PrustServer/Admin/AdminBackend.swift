@@ -1,3 +1,5 @@
+import PrustCore
+
 /// What the admin API asks of the running node.
 package protocol AdminBackend: Sendable {
     func status() async -> StatusReport
@@ -22,7 +24,7 @@ package struct AdminFault: Error, Equatable, Sendable {
     package init(status: Int, code: String, message: String, allow: [String] = []) {
         self.status = status
         self.code = code
-        self.message = message
+        self.message = message.printable
         self.allow = allow
     }
 

@@ -114,7 +114,14 @@ extension Node {
                 throw ChannelError.operationUnsupported
             }
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(TLSHandler(context: context, settings: tls, observer: metrics))
+            try pipeline.addHandler(
+                TLSHandler(
+                    context: context,
+                    settings: tls,
+                    observer: metrics,
+                    grave: loops.graves[place].value
+                )
+            )
             try pipeline.addHandler(
                 ProtocolSelector(
                     loop: loops.states[place].value,

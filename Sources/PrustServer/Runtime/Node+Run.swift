@@ -71,6 +71,7 @@ extension Node {
     struct Loops: Sendable {
         var states: [NIOLoopBound<LoopState>] = []
         var beats: [LoopBeat] = []
+        var graves: [NIOLoopBound<ConnectionGrave>] = []
         var places: [ObjectIdentifier: Int] = [:]
     }
 
@@ -98,7 +99,7 @@ extension Node {
         )
         var loops = Loops()
         for (index, eventLoop) in self.group.makeIteratorArray().enumerated() {
-            let (state, notifier) = try await eventLoop.submit {
+            let (state, notifier, grave) = try await eventLoop.submit {
                 let state = LoopState(index: index, eventLoop: eventLoop, services: services)
                 let bound = NIOLoopBound(state, eventLoop: eventLoop)
                 eventLoop.scheduleRepeatedTask(
@@ -108,12 +109,17 @@ extension Node {
                     bound.value.closeIdle(now: Clocks.monotonic())
                     if index == 0 { audit.summarize() }
                 }
-                return (bound, LoopNotifier(state))
+                let grave = NIOLoopBound(
+                    ConnectionGrave(eventLoop: eventLoop),
+                    eventLoop: eventLoop
+                )
+                return (bound, LoopNotifier(state), grave)
             }.get()
             self.engine.addListener { notifier.notify() }
             services.add(state)
             loops.states.append(state)
             loops.beats.append(LoopBeat(eventLoop))
+            loops.graves.append(grave)
             loops.places[ObjectIdentifier(eventLoop)] = index
         }
         return loops

@@ -1,3 +1,5 @@
+import PrustCore
+
 /// One thing that is wrong with the settings: where it stands, what was found and what should be
 /// there instead.
 package struct SettingsProblem: Error, Equatable, Sendable, Codable {
@@ -29,7 +31,7 @@ extension SettingsProblem: CustomStringConvertible {
     package var description: String {
         let place = self.line.map { "\(self.source):\($0)" } ?? self.source
         let field = self.field.isEmpty ? "" : "\(self.field): "
-        return "\(place): \(field)found \(self.found), expected \(self.expected)"
+        return "\(place): \(field)found \(self.found), expected \(self.expected)".printable
     }
 }
 

@@ -158,7 +158,7 @@ package struct SettingsLoader {
                     SettingsProblem(
                         source: source,
                         field: "--set",
-                        found: "\"\(SettingsText.shown(assignment))\"",
+                        found: "\"\(assignment.printable)\"",
                         expected: "NAME=VALUE"
                     )
                 )
@@ -199,7 +199,7 @@ package struct SettingsLoader {
                     line: line,
                     field: field ?? name,
                     found: isShort
-                        ? "\"\(SettingsText.shown(text))\"" : "\(text.utf8.count) bytes of text",
+                        ? "\"\(text.printable)\"" : "\(text.utf8.count) bytes of text",
                     expected: key.expectation
                 )
             )

@@ -225,15 +225,3 @@ package struct SettingsText: Sendable {
         self.problems.append(Problem(line: line, found: found, expected: expected))
     }
 }
-
-extension SettingsText {
-    /// What somebody wrote, fit for one line of a message.
-    static func shown(_ text: String) -> String {
-        String(
-            text.unicodeScalars.map { scalar in
-                let isControl = scalar.properties.generalCategory == .control
-                return isControl ? "?" : Character(scalar)
-            }
-        )
-    }
-}

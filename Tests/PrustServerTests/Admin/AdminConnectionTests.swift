@@ -16,6 +16,9 @@ import Testing
         func readiness() -> ProbeAnswer { ProbeAnswer(isGood: false, text: "recovering") }
     }
 
+    /// Not the one that other tests keep busy with megabytes.
+    private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
     static func withSocket(
         _ body: (AdminFixture, String) async throws -> Void
     ) async throws {
@@ -24,7 +27,7 @@ import Testing
             let path = directory + "/admin.sock"
             let router = fixture.router
             try AdminSocket.prepare(path: path)
-            let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            let server = try await ServerBootstrap(group: Self.group)
                 .childChannelInitializer { configureAdminSocketPipeline($0, router: router) }
                 .bind(unixDomainSocketPath: path).get()
             try AdminSocket.setPermissions(path: path)
@@ -39,7 +42,7 @@ import Testing
 
     /// Sends bytes and gives everything that comes back until the connection ends.
     static func exchange(_ path: String, _ text: String) async throws -> String {
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let loop = Self.group.next()
         let promise = loop.makePromise(of: String.self)
         let channel = try await ClientBootstrap(group: loop)
             .channelInitializer { channel in
@@ -196,7 +199,7 @@ import Testing
         try await AccessStoreTests.withDirectory { directory in
             _ = try AdminFixture(directory)
             // A port that was free a moment ago.
-            let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            let server = try await ServerBootstrap(group: Self.group)
                 .bind(host: "127.0.0.1", port: 0).get()
             let port = try #require(server.localAddress?.port)
             try await server.close()
@@ -251,7 +254,7 @@ import Testing
                 clientCertificates: .required
             )
             let router = fixture.router
-            let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            let server = try await ServerBootstrap(group: Self.group)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         let operations = channel.pipeline.syncOperations

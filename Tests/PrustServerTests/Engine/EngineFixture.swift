@@ -1,10 +1,12 @@
 import NIOConcurrencyHelpers
 import NIOCore
 import PrustCore
-import PrustServer
 import PrustSimulator
 import PrustStorage
 import PrustWire
+import Synchronization
+
+@testable import PrustServer
 
 /// An engine over a simulated disk, with its log thread, and one event loop's executor.
 final class EngineFixture {
@@ -89,6 +91,15 @@ final class EngineFixture {
         while self.engine.durable < sequence {
             guard self.moved.lock(whenValue: true, timeoutSeconds: 1) else { continue }
             self.moved.unlock(withValue: false)
+        }
+    }
+
+    /// Waits until the entries know where their durable records are: a moment after
+    /// ``waitForLog()``. Before that a sweep leaves them alone.
+    func waitUntilPlaced() {
+        let sequence = self.engine.durable
+        while self.engine.shared.withLock({ $0.assigned.sequence }) < sequence {
+            Clocks.sleep(milliseconds: 1)
         }
     }
 }

@@ -99,6 +99,7 @@ import Testing
         fixture.startLog()
         for number in 0..<100 { _ = fixture.run("set", "k\(number)", "\(number)") }
         fixture.waitForLog()
+        fixture.waitUntilPlaced()
         let durable = fixture.engine.durable
         disk.plant(.init(.write, index: 0, .fails(5)))
         fixture.engine.sweep()
@@ -112,6 +113,7 @@ import Testing
         }
         #expect(fixture.run("set", "new", "1") == "+OK\r\n")
         fixture.waitForLog()
+        fixture.waitUntilPlaced()
         fixture.engine.sweep()
         #expect(fixture.engine.memoryUse.dirtyCount == 0)
         #expect(try fixture.engine.countKeys() == 101)
