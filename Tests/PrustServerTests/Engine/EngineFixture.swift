@@ -94,8 +94,9 @@ final class EngineFixture {
         }
     }
 
-    /// Waits until the entries know where their durable records are: a moment after
-    /// ``waitForLog()``. Before that a sweep leaves them alone.
+    /// Waits until the entries know where their durable records are.
+    ///
+    /// That is a moment after ``waitForLog()``, and before it a sweep leaves them alone.
     func waitUntilPlaced() {
         let sequence = self.engine.durable
         while self.engine.shared.withLock({ $0.assigned.sequence }) < sequence {
