@@ -1,3 +1,5 @@
+import PrustCore
+
 /// Reads the text of a settings file: the part of YAML that settings need, and nothing else.
 ///
 /// Accepted are nested mappings in block style, plain and quoted scalars on one line, lists in
@@ -222,6 +224,8 @@ package struct SettingsText: Sendable {
 
     private mutating func report(_ line: Int, _ found: String, _ expected: String) {
         guard self.problems.count < Self.problemCountMax else { return }
-        self.problems.append(Problem(line: line, found: found, expected: expected))
+        self.problems.append(
+            Problem(line: line, found: found.printable, expected: expected.printable)
+        )
     }
 }
