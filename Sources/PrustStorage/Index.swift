@@ -19,6 +19,7 @@ package final class Index: Sendable {
         var connection: IndexConnection?
         /// Why it takes no more changes.
         var failure: IndexError?
+        var isFailing = false
     }
 
     private let files: IndexFiles
@@ -210,13 +211,15 @@ package final class Index: Sendable {
     private func fail(_ error: IndexError) -> IndexError {
         self.files.freeze()
         let isFirst = self.state.withLock { state in
-            defer { state.failure = state.failure ?? error }
-            return state.failure == nil
+            defer { state.isFailing = true }
+            return !state.isFailing
         }
         if isFirst, error.kind == .damaged || self.files.isSyncFailed {
             // If they cannot be removed, the damage is found again at the next start.
             do throws(FileError) { try self.files.remove() } catch {}
         }
+        // Told last: whoever opens the index again must not have its new files removed.
+        if isFirst { self.state.withLock { $0.failure = $0.failure ?? error } }
         return error
     }
 }

@@ -7,6 +7,8 @@ package import NIOCore
 package final class ConnectionGrave {
     /// Connections freed in one turn, and the time between two turns.
     private static let turnCount = 16
+    /// Connections that may wait; beyond that one is freed for each that comes.
+    package static let countMax = 8_192
     private static let pause = TimeAmount.milliseconds(1)
 
     private let eventLoop: any EventLoop
@@ -21,6 +23,7 @@ package final class ConnectionGrave {
     package var count: Int { self.waiting.count }
 
     func bury(_ connection: TLSConnection) {
+        if self.waiting.count >= Self.countMax { self.waiting.removeFirst() }
         self.waiting.append(connection)
         self.schedule()
     }

@@ -1,7 +1,8 @@
 import NIOCore
 import NIOEmbedded
-import PrustTLS
 import Testing
+
+@testable import PrustTLS
 
 @Suite struct ConnectionGraveTests {
     @Test func anEndedConnectionIsFreedALittleLater() throws {
@@ -18,5 +19,17 @@ import Testing
         #expect(pair.grave.count == 1)
         pair.loop.advanceTime(by: .milliseconds(1))
         #expect(pair.grave.count == 0)
+    }
+
+    @Test func countIsBounded() throws {
+        let context = try TestAuthority().client()
+        let loop = EmbeddedEventLoop()
+        let grave = ConnectionGrave(eventLoop: loop)
+        for number in 1...(ConnectionGrave.countMax + 1) {
+            grave.bury(
+                try TLSConnection(context: context, expectation: .anyServer, rekeyRecordCount: 1)
+            )
+            #expect(grave.count == min(number, ConnectionGrave.countMax))
+        }
     }
 }

@@ -34,6 +34,7 @@ package final class LogAuditSink: AuditSink {
 
     package func record(_ event: AuditEvent) {
         guard event.outcome != .done else { return self.write(event) }
+        let event = Self.bounded(event)
         let now = self.now()
         let mayWrite = self.windows.withLock { windows in
             let isKnown = windows[event] != nil
@@ -60,6 +61,20 @@ package final class LogAuditSink: AuditSink {
             let shown = event == Self.other ? 0 : Self.burstCountMax
             if window.count > shown { self.write(event, repeated: window.count - shown) }
         }
+    }
+
+    /// The event as it is told apart: texts that a peer chose are cut as they are when written.
+    private static func bounded(_ event: AuditEvent) -> AuditEvent {
+        func cut(_ text: String) -> String {
+            guard text.utf8.count > AuditRecord.textByteCountMax else { return text }
+            return String(decoding: text.utf8.prefix(AuditRecord.textByteCountMax), as: UTF8.self)
+        }
+        var event = event
+        event.who = cut(event.who)
+        event.action = cut(event.action)
+        event.target = event.target.map(cut)
+        event.reason = event.reason.map(cut)
+        return event
     }
 
     /// Stands for all events beyond ``kindCountMax`` kinds.

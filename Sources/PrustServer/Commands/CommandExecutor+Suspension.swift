@@ -10,6 +10,7 @@ extension CommandExecutor {
         var tally: Int64 = 0
         var dependsOn: UInt64 = 0
         var didWrite = false
+        var writeCount = 0
     }
 
     func suspend() -> Suspension {
@@ -18,7 +19,8 @@ extension CommandExecutor {
             progress: self.progress,
             tally: self.tally,
             dependsOn: self.dependsOn,
-            didWrite: self.didWrite
+            didWrite: self.didWrite,
+            writeCount: self.writeCount
         )
     }
 
@@ -28,6 +30,7 @@ extension CommandExecutor {
         self.tally = suspension.tally
         self.dependsOn = suspension.dependsOn
         self.didWrite = suspension.didWrite
+        self.writeCount = suspension.writeCount
         self.wasCached = false
     }
 }

@@ -32,6 +32,8 @@ package final class CommandExecutor {
     /// The newest record that the reply of the present command depends on.
     package var dependsOn: UInt64 = 0
     package var didWrite = false
+    /// Records that the present command has written: of several, some may be durable alone.
+    package var writeCount = 0
     package var missing: [Engine.Missing] = []
     package var deferred: Deferred?
     /// How far a command on several keys got before it had to wait, and its count so far.
@@ -59,6 +61,7 @@ package final class CommandExecutor {
         self.tally = 0
         self.dependsOn = 0
         self.didWrite = false
+        self.writeCount = 0
         self.lastVersion = .zero
         self.wasCached = true
     }
@@ -294,6 +297,7 @@ package final class CommandExecutor {
         self.lastVersion = version
         self.dependsOn = max(self.dependsOn, sequence)
         self.didWrite = true
+        self.writeCount += 1
         return entry
     }
 }

@@ -5,10 +5,13 @@ import Synchronization
 
 /// The log's thread: makes what waits durable, group by group.
 extension Engine {
+    private static let indexRecoveryPauseNanoseconds: Int64 = 10_000_000_000
+
     /// Runs until ``stop()``; to be called on a thread of its own.
     package func runLog() {
         var log: SegmentLog?
         var backoff = 0
+        var lastIndexRecovery = MonotonicInstant(nanoseconds: -Self.indexRecoveryPauseNanoseconds)
         Clocks.sharpenPauses()
         while true {
             if log == nil {
@@ -36,8 +39,13 @@ extension Engine {
             if let error {
                 log = nil
                 self.recover(from: error, log: open)
-            } else if let failure = self.storage?.index.failure {
-                // An index that has stopped is opened again, or made anew from the segments.
+            } else if let failure = self.storage?.index.failure,
+                Clocks.monotonic().nanoseconds
+                    > lastIndexRecovery.nanoseconds &+ Self.indexRecoveryPauseNanoseconds
+            {
+                // An index that has stopped is opened again, or made anew from the segments; if
+                // that does not help, serving from memory goes on for a while in between.
+                lastIndexRecovery = Clocks.monotonic()
                 log = nil
                 self.recover(from: .index(failure), log: open)
             }
@@ -140,15 +148,20 @@ extension Engine {
     private func recover(from error: StorageError, log: SegmentLog) {
         var outcome = LogFailure.Outcome.unknown
         var isFull = false
+        var isLogFailure = true
         switch error {
         case .full: (outcome, isFull) = (.notApplied, true)
         // What waits has not been written.
-        case .index: outcome = .notApplied
+        case .index: (outcome, isLogFailure) = (.notApplied, false)
         default: break
         }
         try? log.close()
         do throws(StorageError) {
-            try self.reopen(after: "\(error)", outcome: outcome)
+            try self.reopen(
+                after: "\(error)",
+                outcome: outcome,
+                isLogFailure: isLogFailure
+            )
             if isFull { self.setState(.diskFull, reason: "\(error)") }
         } catch {
             // The storage stays closed; the next turn of the log's thread tries again.

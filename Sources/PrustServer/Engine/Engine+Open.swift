@@ -20,6 +20,18 @@ extension Engine {
         if old != state.rawValue { self.observer?.stateChanged(state, reason: reason) }
     }
 
+    /// Serves again, if a full disk is all that kept the node from it.
+    func endDiskFull() {
+        let (exchanged, _) = self.stateCode.compareExchange(
+            expected: State.diskFull.rawValue,
+            desired: State.serving.rawValue,
+            ordering: .acquiringAndReleasing
+        )
+        guard exchanged else { return }
+        self.shared.withLock { $0.stateReason = "" }
+        self.observer?.stateChanged(.serving, reason: "")
+    }
+
     package var stateReason: String { self.shared.withLock { $0.stateReason } }
 
     func openStorage() throws(StorageError) {
@@ -32,7 +44,11 @@ extension Engine {
             fileSystem: self.fileSystem,
             options: self.options.storage,
             hash: { Crypto.keyID(of: $0) },
-            progress: { observer?.recoveryProgress($0) },
+            progress: {
+                // The log's thread may be the one that waits here.
+                self.queue.heartbeat.wrappingAdd(1, ordering: .relaxed)
+                observer?.recoveryProgress($0)
+            },
             sink: { header, keyID, key, location in
                 highest = max(highest, header.fields.writtenAt, header.fields.version.hlc)
                 self.stripe(of: keyID).withTable { table in
@@ -139,7 +155,11 @@ extension Engine {
     /// Forgets everything in memory, and what waited for the log, then opens the storage again.
     ///
     /// Called on the log's thread when the log failed; the log is closed already.
-    func reopen(after failure: String, outcome: LogFailure.Outcome) throws(StorageError) {
+    func reopen(
+        after failure: String,
+        outcome: LogFailure.Outcome,
+        isLogFailure: Bool
+    ) throws(StorageError) {
         self.maintenance.lock()
         defer { self.maintenance.unlock() }
         self.setState(.recovering, reason: failure)
@@ -152,12 +172,14 @@ extension Engine {
             )
             if shared.failures.count > 100 { shared.failures.removeFirst() }
         }
-        self.observer?.logFailed(reason: failure, outcome: outcome)
+        if isLogFailure { self.observer?.logFailed(reason: failure, outcome: outcome) }
         // One number more than those that failed, for the records that recovery finds.
         self.durableSequence.store(through + 1, ordering: .releasing)
         self.notifyListeners()
         self.storage?.close()
         self.shared.withLock { $0.storage = nil }
+        // A load that was under way may have brought in what the old index said.
+        for stripe in self.stripes { stripe.reset() }
         try self.openStorage()
     }
 

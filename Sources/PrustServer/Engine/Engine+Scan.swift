@@ -70,6 +70,7 @@ extension Engine {
                 from = next
             }
         } catch {
+            if storage.index.failure != nil { self.queue.interrupt() }
             throw ScanError(description: "\(error)")
         }
         result.cursor = max(from.identifier.word0, 1)
@@ -199,6 +200,7 @@ extension Engine {
             for stripe in self.stripes { expired += try self.resolveBases(of: stripe, storage) }
             return max(storage.index.count + self.memoryUse.liveDelta - expired, 0)
         } catch {
+            if storage.index.failure != nil { self.queue.interrupt() }
             throw ScanError(description: "\(error)")
         }
     }

@@ -115,6 +115,6 @@ extension Engine {
 
     private func probeDisk() {
         guard let storage = self.storage, let free = try? storage.freeByteCount() else { return }
-        if free >= Self.freeByteCountMin { self.setState(.serving, reason: "") }
+        if free >= Self.freeByteCountMin { self.endDiskFull() }
     }
 }

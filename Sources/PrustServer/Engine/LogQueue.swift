@@ -118,8 +118,8 @@ final class LogQueue: @unchecked Sendable {  // tidy:allow the batch is touched 
     ///
     /// A sync costs as much processor time as several commands, so many small groups slow down
     /// the very loops whose records they wait for; very large ones leave the loops without work
-    /// while the disk is busy. A record that comes alone, as from one client that waits for each
-    /// reply, is never delayed; others for no longer than their sync takes.
+    /// while the disk is busy. Records that come alone, as from one client that waits for each
+    /// reply, are not delayed; others for no longer than their sync takes.
     private func gather() {
         guard self.lastCount > 1 else { return }
         var budget = min(self.lastNanoseconds, Self.gatherNanosecondsMax)

@@ -12,8 +12,8 @@ final class EngineReporter: EngineObserver {
     private let notifier: Notifier
     private let lastProgress = Mutex(MonotonicInstant(nanoseconds: 0))
     private let progressText = Mutex("")
-    /// What is wrong at present, and why.
-    private let trouble = Mutex<(state: Engine.State, reason: String)?>(nil)
+    /// What of the log is wrong at present, and why.
+    private let trouble = Mutex<(event: JournalEvent, reason: String)?>(nil)
 
     init(metrics: ServerMetrics, logger: Logger, notifier: Notifier) {
         self.metrics = metrics
@@ -34,6 +34,7 @@ final class EngineReporter: EngineObserver {
 
     func logFailed(reason: String, outcome: Engine.LogFailure.Outcome) {
         self.metrics.log.failures.add()
+        self.trouble.withLock { $0 = (.logRecovered, reason) }
         self.logger.event(
             .logFailed,
             metadata: ["reason": "\(reason)", "outcome": "\(outcome.rawValue.lowercased())"]
@@ -89,18 +90,15 @@ final class EngineReporter: EngineObserver {
     }
 
     func stateChanged(_ state: Engine.State, reason: String) {
-        let before = self.trouble.withLock { trouble in
-            defer { trouble = state == .serving ? nil : (state, reason) }
-            return trouble
-        }
         switch state {
-        case .diskFull: self.logger.event(.diskFull, metadata: ["reason": "\(reason)"])
         case .recovering, .stopped: break
+        case .diskFull:
+            self.trouble.withLock { $0 = (.diskFullEnded, reason) }
+            self.logger.event(.diskFull, metadata: ["reason": "\(reason)"])
         case .serving:
             // The first time is the start, which says so itself.
-            guard let before else { return }
-            let event: JournalEvent = before.state == .diskFull ? .diskFullEnded : .logRecovered
-            self.logger.event(event, metadata: ["reason": "\(before.reason)"])
+            guard let trouble = self.trouble.withLock({ $0.take() }) else { return }
+            self.logger.event(trouble.event, metadata: ["reason": "\(trouble.reason)"])
         }
     }
 

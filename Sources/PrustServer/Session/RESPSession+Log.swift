@@ -41,7 +41,8 @@ extension RESPSession {
         self.readyEnd = fresh.writerIndex
         for held in self.held {
             if let failure = failure(of: held), !held.isSilent {
-                let outcome = held.isWrite ? failure.outcome : .notApplied
+                var outcome = held.isWrite ? failure.outcome : .notApplied
+                if held.mayBePartial { outcome = .unknown }
                 fresh.writeReplyError("\(outcome.rawValue) \(failure.reason)")
             } else if let slice = self.out.getSlice(at: start, length: held.end - start) {
                 fresh.writeImmutableBuffer(slice)

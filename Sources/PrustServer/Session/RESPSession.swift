@@ -26,6 +26,8 @@ final class RESPSession: ChannelDuplexHandler {
         var startedAt: MonotonicInstant
         var command: Command
         var isWrite: Bool
+        /// It wrote several records, of which some may be durable when others are lost.
+        var mayBePartial = false
         /// The client asked for no reply.
         var isSilent: Bool
     }
@@ -250,7 +252,8 @@ final class RESPSession: ChannelDuplexHandler {
         guard
             let failure = failures.last(where: { $0.after < dependsOn && dependsOn <= $0.through })
         else { return false }
-        let outcome = executor.didWrite ? failure.outcome : .notApplied
+        var outcome = executor.didWrite ? failure.outcome : .notApplied
+        if executor.writeCount > 1 { outcome = .unknown }
         _ = executor.fail("\(outcome.rawValue) \(failure.reason)")
         executor.dependsOn = 0
         return true
@@ -323,6 +326,7 @@ final class RESPSession: ChannelDuplexHandler {
                 startedAt: self.startedAt,
                 command: self.command,
                 isWrite: executor.didWrite,
+                mayBePartial: executor.writeCount > 1,
                 isSilent: isSilent
             )
         )
@@ -368,6 +372,7 @@ final class RESPSession: ChannelDuplexHandler {
             var reply = last
             reply.end = executor.out.writerIndex
             reply.isWrite = false
+            reply.mayBePartial = false
             reply.own = 0
             reply.isSilent = false
             self.held.append(reply)

@@ -89,4 +89,17 @@ import Testing
         sink.summarize(all: true)
         #expect(self.world.taken == ["various (7 times more)"])
     }
+
+    @Test func textsOfPeersAreCut() {
+        let sink = self.makeSink()
+        let long = String(repeating: "x", count: 10_000)
+        sink.record(Self.denied("login", who: long))
+        // Names that are equal as far as they are written are one kind.
+        for number in 0..<LogAuditSink.burstCountMax {
+            sink.record(Self.denied("login", who: long + "\(number)"))
+        }
+        #expect(self.world.taken.count == LogAuditSink.burstCountMax)
+        sink.summarize(all: true)
+        #expect(self.world.taken == ["login (1 times more)"])
+    }
 }
