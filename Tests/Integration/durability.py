@@ -21,6 +21,9 @@ from resp import ConnectionClosed, encode
 
 PIPELINE_MAX = 8
 
+# Keys of the planted violations: the names of no writer's keys.
+PLANTED_LOST, PLANTED_CHANGED = b"d:planted:lost", b"d:planted:changed"
+
 
 class Journal:
     """What one key may hold: a settled state and the writes that were sent after it."""
@@ -166,11 +169,15 @@ class Campaign:
         return sum(j.acknowledged for w in self.writers for j in w.journals.values())
 
     def plant(self):
-        """Pretends that a write was acknowledged which was never sent."""
-        journal = self.writers[0].journals[self.writers[0].keys[0]]
-        journal.attempts.clear()
-        journal.attempt(b"%020d" % 10**18 + b"never sent")
-        journal.acknowledge()
+        """Pretends two acknowledgements under keys that no writer touches: of a write that was
+        never sent, and of another value than the one that was."""
+        for key, value in ((PLANTED_LOST, b"never sent"), (PLANTED_CHANGED, b"acknowledged")):
+            journal = self.writers[0].journals[key] = Journal()
+            self.writers[0].keys.append(key)
+            journal.attempt(value)
+            journal.acknowledge()
+        with self.server.connect() as connection:
+            connection.pipeline([[b"SET", PLANTED_CHANGED, b"another"]])
 
     def run(self):
         for number in range(1, self.options.rounds + 1):
@@ -178,9 +185,9 @@ class Campaign:
             seconds = self.rng.uniform(self.options.shortest, self.options.longest)
             asyncio.run(self.load(seconds))
             unsure = sum(len(j.attempts) for w in self.writers for j in w.journals.values())
+            self.ready_seconds.append(self.server.start(timeout=120))
             if self.options.plant and number == 1:
                 self.plant()
-            self.ready_seconds.append(self.server.start(timeout=120))
             keys = self.read_back(number)
             print(f"round {number:>3}: killed after {seconds:4.2f} s, "
                   f"{self.acknowledged() - before:>6} writes acknowledged, {unsure:>4} open, "
@@ -267,7 +274,7 @@ def main(parser):
                         help="measure restart to ready with so many keys afterwards")
     parser.add_argument("--seed", type=int, default=int(time.time()) & 0xFFFFFF)
     parser.add_argument("--plant", action="store_true",
-                        help="pretend an acknowledgement: the test must then fail")
+                        help="pretend acknowledgements: the test must then fail")
     options = parser.parse_args()
     server = make_server(options, durable=True)
     print(f"server {server.name}, log {server.log_path}, data in "
