@@ -51,6 +51,7 @@ let package = Package(
         .executable(name: "prustdb", targets: ["prustdb"]),
         .executable(name: "prustadm", targets: ["prustadm"]),
         .executable(name: "prust-bench", targets: ["prust-bench"]),
+        .executable(name: "prust-sim", targets: ["prust-sim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
@@ -69,6 +70,7 @@ let package = Package(
         .target(name: "CNumber"),
 
         pureTarget("PrustCore"),
+        pureTarget("PrustReplication", imports: ["PrustCore"]),
         adaptor("PrustStorage", imports: ["PrustCore", "CZstd", "CSQLite", "CChecksum"]),
         adaptor("PrustWire", imports: ["PrustCore", nioProduct("NIOCore")]),
         adaptor(
@@ -77,7 +79,7 @@ let package = Package(
         ),
         adaptor("PrustTelemetry", imports: ["PrustCore"]),
         adaptor("PrustSystemd", imports: ["PrustCore", "CSystemd", log]),
-        adaptor("PrustSimulator", imports: ["PrustCore", "PrustStorage"]),
+        adaptor("PrustSimulator", imports: ["PrustCore", "PrustReplication", "PrustStorage"]),
         adaptor(
             "PrustServer",
             imports: [
@@ -105,6 +107,10 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ]
         ),
+        program(
+            "prust-sim",
+            imports: ["PrustSimulator", "PrustCore", "PrustReplication", argumentParser]
+        ),
         program("prust-example", imports: ["PrustDBClient"]),
 
         tests("TidyTests", imports: []),
@@ -124,7 +130,8 @@ let package = Package(
             "PrustServerTests",
             imports: [
                 "PrustServer", "PrustStorage", "PrustSimulator", "PrustCore", "PrustWire",
-                "PrustTLS", "PrustTelemetry", nioProduct("NIOCore"), nioProduct("NIOEmbedded"),
+                "PrustTLS", "PrustTelemetry", "PrustSystemd", log, nioProduct("NIOCore"),
+                nioProduct("NIOEmbedded"),
                 nioProduct("NIOPosix"), nioProduct("NIOConcurrencyHelpers"),
             ]
         ),
@@ -139,6 +146,7 @@ let package = Package(
             "PrustBenchTests",
             imports: [
                 "prust-bench", "PrustDBClient", "PrustWire", "PrustCore", nioProduct("NIOCore"),
+                nioProduct("NIOPosix"),
             ]
         ),
     ]

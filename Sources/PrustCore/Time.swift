@@ -15,6 +15,21 @@ package struct MonotonicInstant: Hashable, Comparable, Sendable {
     package static func < (left: Self, right: Self) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
+
+    /// Later by a duration; saturates at the end of the clock.
+    package func advanced(by duration: Duration) -> Self {
+        let (seconds, attoseconds) = duration.components
+        let whole = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let part = whole.partialValue.addingReportingOverflow(attoseconds / 1_000_000_000)
+        let sum = self.nanoseconds.addingReportingOverflow(part.partialValue)
+        let overflow = whole.overflow || part.overflow || sum.overflow
+        return Self(nanoseconds: overflow ? .max : sum.partialValue)
+    }
+
+    /// How long it is from here to `later`.
+    package func duration(to later: Self) -> Duration {
+        .nanoseconds(later.nanoseconds - self.nanoseconds)
+    }
 }
 
 /// Wall-clock time in milliseconds since 1970-01-01 UTC, the unit of Redis' expiry commands.

@@ -61,10 +61,14 @@ extension Version: CustomStringConvertible {
         return "\(term)-\(hex(self.hlc))-\(hex(self.writer))-\(hex(self.count))"
     }
 
+    /// Bytes of the longest ``description``: five numbers of 32 bits, one of 64, dots and hyphens.
+    package static let textByteCountMax = 5 * 8 + 16 + 5
+
     /// Reads the form that ``description`` writes.
     ///
     /// - Parameter text: The text; anything else gives `nil`.
     package init?(_ text: some StringProtocol) {
+        guard text.utf8.count <= Self.textByteCountMax else { return nil }
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 4 else { return nil }
         let term = parts[0].split(separator: ".", omittingEmptySubsequences: false)

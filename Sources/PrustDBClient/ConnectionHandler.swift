@@ -6,8 +6,9 @@ import PrustWire
 ///
 /// It runs on the channel's event loop. A call that has ended by its deadline or by cancellation
 /// keeps its place until its reply comes, because only the order says whose a reply is. A server
-/// that owes a reply past the call's deadline and has sent nothing for the time of `stallTimeout`
-/// is taken for dead.
+/// that owes any reply past the call's deadline and has sent nothing for the time of `stallTimeout`
+/// since that call was sent is taken for dead; a call before it that may take longer changes
+/// nothing, because the replies behind it do not come either.
 final class ConnectionHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -22,6 +23,11 @@ final class ConnectionHandler: ChannelInboundHandler {
         func unfinished(_ calls: [Call], error: ClientError)
     }
 
+    private struct Sent {
+        let call: Call
+        let sentAt: NIODeadline
+    }
+
     /// Bytes that are gathered before they are written; larger commands are written as they are.
     private static let batchByteCountMax = 64 * 1024
 
@@ -31,7 +37,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var connection: Connection?
     private var parser: RESPReplyParser
     private var unsent = Fifo<Call>()
-    private var inFlight = Fifo<Call>()
+    private var inFlight = Fifo<Sent>()
     private var batch = ByteBuffer()
     private var finishedCount = 0
     private var progressAt = NIODeadline.now()
@@ -86,7 +92,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         do {
             while let reply = try self.parser.next() {
                 if case .push = reply { continue }
-                guard let call = self.inFlight.popFirst() else {
+                guard let call = self.inFlight.popFirst()?.call else {
                     let message = "the server sent a reply to no command"
                     return self.fail(ClientError(.protocolViolation, message), context: context)
                 }
@@ -127,6 +133,7 @@ extension ConnectionHandler {
     /// Writes calls while the channel takes them.
     private func pump() {
         guard let context = self.context, self.failure == nil, !self.unsent.isEmpty else { return }
+        let now = NIODeadline.now()
         var isWritten = false
         self.batch.clear()
         while context.channel.isWritable, let call = self.unsent.popFirst() {
@@ -134,8 +141,7 @@ extension ConnectionHandler {
                 self.finishedCount += 1
                 continue
             }
-            if self.inFlight.isEmpty { self.progressAt = .now() }
-            self.inFlight.append(call)
+            self.inFlight.append(Sent(call: call, sentAt: now))
             let bytes = call.command.bytes
             if self.batch.readableBytes + bytes.readableBytes > Self.batchByteCountMax {
                 self.writeBatch(context)
@@ -170,7 +176,7 @@ extension ConnectionHandler {
 
     private func closeIfDrained() {
         // Replies that nobody waits for any more are not waited for.
-        guard self.isDraining, self.inFlight.allSatisfy({ $0.isEnded }),
+        guard self.isDraining, self.inFlight.allSatisfy({ $0.call.isEnded }),
             self.unsent.allSatisfy({ $0.isEnded })
         else { return }
         self.context?.close(promise: nil)
@@ -195,7 +201,7 @@ extension ConnectionHandler {
         // First the pool sends nothing here any more, then what still came is collected.
         self.owner.lost(connection)
         var calls: [Call] = []
-        while let call = self.inFlight.popFirst() { calls.append(call) }
+        while let sent = self.inFlight.popFirst() { calls.append(sent.call) }
         while let call = self.unsent.popFirst() { calls.append(call) }
         calls.append(contentsOf: connection.shut())
         self.owner.unfinished(calls, error: error)
@@ -222,27 +228,28 @@ extension ConnectionHandler {
         self.timer = nil
         guard let context = self.context, self.failure == nil else { return }
         let now = NIODeadline.now()
-        var next: NIODeadline?
-        func check(_ call: Call) {
-            guard !call.isEnded else { return }
-            if call.deadline <= now {
-                call.fail(ClientError(.timeout, "no reply before the deadline"))
-            } else {
-                next = min(next ?? call.deadline, call.deadline)
+        var next = NIODeadline.distantFuture
+        var stalledAt = NIODeadline.distantFuture
+        let late = ClientError(.timeout, "no reply before the deadline")
+        for sent in self.inFlight {
+            // A cancelled call is owed its reply, too, but not before its deadline.
+            guard sent.call.deadline <= now else {
+                next = min(next, sent.call.deadline)
+                continue
             }
+            sent.call.fail(late)
+            stalledAt = min(stalledAt, max(self.progressAt, sent.sentAt) + self.stallTimeout)
         }
-        for call in self.inFlight { check(call) }
-        for call in self.unsent { check(call) }
-        if let owed = self.inFlight.first, owed.isEnded {
-            let stalledAt = self.progressAt + self.stallTimeout
-            guard stalledAt > now else {
-                let seconds = self.stallTimeout.nanoseconds / 1_000_000_000
-                let message = "the server has sent nothing for \(seconds) s, connection given up"
-                return self.fail(ClientError(.connectionLost, message), context: context)
-            }
-            next = min(next ?? stalledAt, stalledAt)
+        for call in self.unsent where !call.isEnded {
+            if call.deadline <= now { call.fail(late) } else { next = min(next, call.deadline) }
         }
-        if let next { self.arm(at: next) }
+        guard stalledAt > now else {
+            let seconds = self.stallTimeout.nanoseconds / 1_000_000_000
+            let message = "the server has sent nothing for \(seconds) s, connection given up"
+            return self.fail(ClientError(.connectionLost, message), context: context)
+        }
+        next = min(next, stalledAt)
+        if next < .distantFuture { self.arm(at: next) }
         self.closeIfDrained()
     }
 }

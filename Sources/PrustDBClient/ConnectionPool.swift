@@ -170,19 +170,21 @@ struct ConnectionPool: Sendable {
     ///
     /// - Parameters:
     ///   - id: The connection.
-    ///   - isPermanent: Whether waiting calls are not to wait for another attempt.
+    ///   - isHopeless: Whether waiting calls are not to wait for another attempt. They still wait
+    ///     for the connections that are on their way.
     ///   - random: Fresh random number, for the pause.
     /// - Returns: The actions to run.
     mutating func connectFailed(
         _ id: ConnectionID,
-        isPermanent: Bool,
+        isHopeless: Bool,
         random: UInt64
     ) -> [Action] {
         guard self.isCurrent(id), case .connecting(let attempt) = self.slots[id.slot].state else {
             return []
         }
+        self.slots[id.slot].state = .empty
         var actions: [Action] = []
-        if isPermanent, !self.isConnected {
+        if isHopeless, !self.isAnyReadyOrConnecting {
             while let call = self.nextWaiting() { actions.append(.failUnreachable(call)) }
         }
         return actions + self.reopen(id.slot, attempt: attempt + 1, random: random)
@@ -234,6 +236,15 @@ extension ConnectionPool {
 
     private func isCurrent(_ id: ConnectionID) -> Bool {
         self.slots.indices.contains(id.slot) && self.slots[id.slot].generation == id.generation
+    }
+
+    private var isAnyReadyOrConnecting: Bool {
+        self.slots.contains { slot in
+            switch slot.state {
+            case .connecting, .ready: true
+            case .empty, .backingOff: false
+            }
+        }
     }
 
     private func callCount(_ slot: Slot) -> Int? {

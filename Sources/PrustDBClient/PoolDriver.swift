@@ -14,17 +14,13 @@ final class PoolDriver: Sendable {
         var waiting: [UInt64: Call] = [:]
         /// When the timer of the waiting calls fires.
         var armedAt: NIODeadline?
-        var lastError: ClientError?
-        var dialCount = 0
-        var failedDialCount = 0
-        var hasConnected = false
+        var turns: NodeTurns
         var isClosed = false
     }
 
     private let group: any EventLoopGroup
     private let eventLoop: any EventLoop
     private let dialer: Dialer
-    private let nodes: [NodeAddress]
     private let configuration: ClientConfiguration
     private let bounds: RESPReplyParser.Bounds
     private let state: Mutex<State>
@@ -43,8 +39,6 @@ final class PoolDriver: Sendable {
         configuration: ClientConfiguration,
         group: any EventLoopGroup
     ) {
-        precondition(!nodes.isEmpty, "a client has a node")
-        self.nodes = nodes
         self.dialer = dialer
         self.configuration = configuration
         self.group = group
@@ -62,7 +56,11 @@ final class PoolDriver: Sendable {
         settings.backoffMax = max(configuration.backoffMin, configuration.backoffMax)
         let connections = [Connection?](repeating: nil, count: settings.connectionCountMax)
         self.state = Mutex(
-            State(pool: ConnectionPool(settings: settings), connections: connections)
+            State(
+                pool: ConnectionPool(settings: settings),
+                connections: connections,
+                turns: NodeTurns(nodes)
+            )
         )
     }
 
@@ -170,7 +168,7 @@ extension PoolDriver {
                 if connection?.submit(call) != true { self.submit(call) }
             case .failUnreachable(let callID):
                 let (call, error) = self.state.withLock { state in
-                    (state.waiting.removeValue(forKey: callID), state.lastError)
+                    (state.waiting.removeValue(forKey: callID), state.turns.error)
                 }
                 call?.fail(error ?? ClientError(.connectionLost, "no connection"))
             case .failClosed(let callID):
@@ -196,15 +194,18 @@ extension PoolDriver {
 
     private func expire(firedAt: NIODeadline) {
         let now = NIODeadline.now()
-        let (calls, next, cause) = self.state.withLock { state in
+        let (calls, next, isConnected, cause) = self.state.withLock { state in
             if state.armedAt == firedAt { state.armedAt = nil }
             let instant = MonotonicInstant(nanoseconds: Int64(now.uptimeNanoseconds))
             let (expired, next) = state.pool.expire(now: instant)
             let calls = expired.compactMap { state.waiting.removeValue(forKey: $0) }
-            return (calls, next, state.pool.isConnected ? nil : state.lastError)
+            let isConnected = state.pool.isConnected
+            return (calls, next, isConnected, isConnected ? nil : state.turns.error)
         }
-        let reason = cause.map { "no connection before the deadline: \($0.message)" }
-        let message = reason ?? "no connection had room before the deadline"
+        let message =
+            isConnected
+            ? "no connection had room before the deadline"
+            : "no connection before the deadline" + (cause.map { ": \($0.message)" } ?? "")
         for call in calls { call.fail(ClientError(.timeout, message, cause: cause)) }
         if let next { self.arm(at: .uptimeNanoseconds(UInt64(max(0, next.nanoseconds)))) }
     }
@@ -212,21 +213,22 @@ extension PoolDriver {
 
 extension PoolDriver {
     private func open(_ id: ConnectionPool.ConnectionID) {
-        let node = self.state.withLock { state in
-            state.dialCount += 1
-            return self.nodes[(state.failedDialCount + id.slot) % self.nodes.count]
-        }
+        let node = self.state.withLock { $0.turns.node(slot: id.slot) }
         let eventLoop = self.group.next()
         self.dialer.dial(node, on: eventLoop).whenComplete { result in
             switch result {
-            case .success(let channel): self.adopt(channel, id: id)
-            case .failure(let error): self.dialFailed(id, Dialer.clientError(error))
+            case .success(let channel): self.adopt(channel, of: node, id: id)
+            case .failure(let error): self.dialFailed(id, node, Dialer.clientError(error))
             }
         }
     }
 
     /// Takes a new channel into the pool, on the channel's event loop.
-    private func adopt(_ channel: any Channel, id: ConnectionPool.ConnectionID) {
+    private func adopt(
+        _ channel: any Channel,
+        of node: NodeAddress,
+        id: ConnectionPool.ConnectionID
+    ) {
         let handler = ConnectionHandler(
             owner: self,
             bounds: self.bounds,
@@ -237,13 +239,13 @@ extension PoolDriver {
             try channel.pipeline.syncOperations.addHandler(handler)
         } catch {
             channel.close(promise: nil)
-            return self.dialFailed(id, Dialer.clientError(error))
+            return self.dialFailed(id, node, Dialer.clientError(error))
         }
         let actions = self.state.withLock { state in
             let actions = state.pool.connected(id)
             if !actions.contains(.discard(id)) {
                 state.connections[id.slot] = connection
-                state.hasConnected = true
+                state.turns.succeeded()
             }
             return actions
         }
@@ -252,25 +254,20 @@ extension PoolDriver {
         self.run(actions)
     }
 
-    private func dialFailed(_ id: ConnectionPool.ConnectionID, _ error: ClientError) {
+    private func dialFailed(
+        _ id: ConnectionPool.ConnectionID,
+        _ node: NodeAddress,
+        _ error: ClientError
+    ) {
         let actions = self.state.withLock { state in
-            state.lastError = error
-            state.failedDialCount += 1
-            // A client that never reached anyone says so once it has tried every node, but one
-            // that had a connection waits for the node to come back.
-            let isFirstRound =
-                !state.hasConnected && state.failedDialCount >= self.nodes.count
+            state.turns.failed(node, error)
             return state.pool.connectFailed(
                 id,
-                isPermanent: isFirstRound || Self.isPermanent(error.code),
+                isHopeless: state.turns.isHopeless,
                 random: UInt64.random(in: .min ... .max)
             )
         }
         self.run(actions)
-    }
-
-    private static func isPermanent(_ code: ClientError.Code) -> Bool {
-        code == .tls || code == .authenticationFailed || code == .permissionDenied
     }
 }
 

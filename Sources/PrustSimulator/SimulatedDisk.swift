@@ -18,6 +18,8 @@ struct SimulatedDisk: Sendable {
         var dirty: Set<Int> = []
         /// The length is to be written by the next sync.
         var isSizeDirty = false
+        /// Sectors that the disk cannot read, until they are written again.
+        var bad: Set<Int> = []
     }
 
     struct Handle: Hashable, Sendable {
@@ -95,6 +97,16 @@ struct SimulatedDisk: Sendable {
     mutating func replace(_ path: String, with bytes: [UInt8]) {
         guard let id = self.lookup(path) else { return }
         self.inodes[id] = Inode(bytes: bytes, durable: bytes)
+    }
+
+    mutating func spoil(_ path: String, _ range: Range<Int>) {
+        guard let id = self.lookup(path), !range.isEmpty else { return }
+        self.inodes[id]?.bad.formUnion(Self.sectors(range))
+    }
+
+    /// The sectors that hold some of the bytes of a range that is not empty.
+    private static func sectors(_ range: Range<Int>) -> ClosedRange<Int> {
+        range.lowerBound / Self.sectorByteCount...(range.upperBound - 1) / Self.sectorByteCount
     }
 
     mutating func crash(random: inout SeededRandom) {
@@ -320,10 +332,14 @@ struct SimulatedDisk: Sendable {
         byteCount: Int
     ) throws(FileError) -> [UInt8] {
         _ = try self.enter(.read, handle.path)
-        let bytes = try self.inode(handle, "read").bytes
-        guard offset < UInt64(bytes.count) else { return [] }
+        let inode = try self.inode(handle, "read")
+        guard byteCount > 0, offset < UInt64(inode.bytes.count) else { return [] }
         let start = Int(offset)
-        return Array(bytes[start..<min(bytes.count, start + byteCount)])
+        let range = start..<min(inode.bytes.count, start + byteCount)
+        if !inode.bad.isEmpty, Self.sectors(range).contains(where: { inode.bad.contains($0) }) {
+            throw FileError(operation: "read", path: handle.path, code: EIO)
+        }
+        return Array(inode.bytes[range])
     }
 
     mutating func write(_ handle: Handle, _ bytes: [UInt8], offset: UInt64) throws(FileError) {
@@ -352,8 +368,11 @@ struct SimulatedDisk: Sendable {
             inode.isSizeDirty = true
         }
         inode.bytes.replaceSubrange(start..<end, with: bytes)
-        for sector in start / Self.sectorByteCount...(end - 1) / Self.sectorByteCount {
+        for sector in Self.sectors(start..<end) {
             inode.dirty.insert(sector)
+            // A disk puts a good sector in the place of a bad one when all of it is written.
+            let first = sector * Self.sectorByteCount
+            if start <= first, first + Self.sectorByteCount <= end { inode.bad.remove(sector) }
         }
         self.inodes[id] = inode
     }
@@ -362,10 +381,8 @@ struct SimulatedDisk: Sendable {
         do throws(FileError) {
             _ = try self.enter(call, handle.path)
         } catch {
-            // The pages count as clean from now on although nothing was written.
             if !self.isDead {
-                self.inodes[handle.inode]?.dirty = []
-                self.inodes[handle.inode]?.isSizeDirty = false
+                self.drop(handle.inode, isReverting: self.fault?.isReverting ?? false)
             }
             throw error
         }
@@ -373,10 +390,37 @@ struct SimulatedDisk: Sendable {
         guard var inode = self.inodes.removeValue(forKey: handle.inode) else { return }
         // A length is part of what is needed to read the contents, so both kinds write it.
         if inode.isSizeDirty { Self.resize(&inode.durable, to: inode.bytes.count) }
-        for sector in inode.dirty.sorted() { Self.copySector(sector, &inode) }
+        for sector in inode.dirty.sorted() {
+            // So it grows with what is written, also if an earlier sync has lost a greater length.
+            let end = min((sector + 1) * Self.sectorByteCount, inode.bytes.count)
+            if inode.durable.count < end { Self.resize(&inode.durable, to: end) }
+            Self.copySector(sector, &inode)
+        }
         inode.dirty = []
         inode.isSizeDirty = false
         self.inodes[handle.inode] = inode
+    }
+
+    /// Counts the pages as clean from now on although nothing was written.
+    ///
+    /// What programs read there is the new contents, or again what is on the disk.
+    private mutating func drop(_ id: Int, isReverting: Bool) {
+        guard var inode = self.inodes.removeValue(forKey: id) else { return }
+        if isReverting {
+            for sector in inode.dirty.sorted() { Self.revertSector(sector, &inode) }
+        }
+        inode.dirty = []
+        inode.isSizeDirty = false
+        self.inodes[id] = inode
+    }
+
+    private static func revertSector(_ sector: Int, _ inode: inout Inode) {
+        let start = sector * Self.sectorByteCount
+        let end = min(start + Self.sectorByteCount, inode.bytes.count)
+        guard start < end else { return }
+        var old = Array(inode.durable.dropFirst(start).prefix(end - start))
+        old += [UInt8](repeating: 0, count: end - start - old.count)
+        inode.bytes.replaceSubrange(start..<end, with: old)
     }
 
     private mutating func resizeInode(_ id: Int, to count: Int) {
@@ -388,6 +432,7 @@ struct SimulatedDisk: Sendable {
         let first = min(old, count) / Self.sectorByteCount
         let last = max(old, count) / Self.sectorByteCount
         for sector in first...last { inode.dirty.insert(sector) }
+        inode.bad = inode.bad.filter { $0 * Self.sectorByteCount < count }
         self.inodes[id] = inode
     }
 

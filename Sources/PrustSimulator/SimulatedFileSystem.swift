@@ -9,7 +9,8 @@ internal import Synchronization
 /// Each file has what is on the disk and what programs see. A sync brings the two together; a
 /// crash keeps a random choice of the sectors in between, and a random number of the directory's
 /// changes, in order, as a journaling file system does. A sync that fails drops what was to be
-/// written, and later syncs succeed without it: so does Linux.
+/// written, and later syncs succeed without it: so does Linux. What is read there afterwards is up
+/// to the file system, and here to the fault.
 package final class SimulatedFileSystem: FileSystem {
     /// Calls that can fail.
     package enum Call: CaseIterable, Hashable, Sendable {
@@ -56,12 +57,22 @@ package final class SimulatedFileSystem: FileSystem {
         var effect: Effect
         /// All later calls of the kind fail too.
         var isLasting: Bool
+        /// After a sync that failed, what it was to write reads as before, from the disk (XFS and
+        /// btrfs may do that); else it goes on being seen until a crash (ext4).
+        var isReverting: Bool
 
-        package init(_ call: Call?, index: Int, _ effect: Effect, isLasting: Bool = false) {
+        package init(
+            _ call: Call?,
+            index: Int,
+            _ effect: Effect,
+            isLasting: Bool = false,
+            isReverting: Bool = false
+        ) {
             self.call = call
             self.index = index
             self.effect = effect
             self.isLasting = isLasting
+            self.isReverting = isReverting
         }
     }
 
@@ -123,6 +134,12 @@ package final class SimulatedFileSystem: FileSystem {
         guard var bytes = self.bytes(of: path), bytes.indices.contains(offset) else { return }
         bytes[offset] ^= 1 << UInt8(bit & 7)
         self.setBytes(bytes, of: path)
+    }
+
+    /// Makes the sectors that hold a range of a file's bytes unreadable, until they are written
+    /// again or cut off.
+    package func spoil(_ range: Range<Int>, of path: String) {
+        self.state.withLock { $0.spoil(path, range) }
     }
 
     /// A copy of everything on the disk, without open files and faults.

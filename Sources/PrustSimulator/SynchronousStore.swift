@@ -27,7 +27,8 @@ package final class SynchronousStore {
 
     private struct Entry {
         var entry: IndexEntry
-        var value: [UInt8]
+        /// `nil` if it could not be read at the start: a later read may do better.
+        var value: [UInt8]?
     }
 
     package let storage: Storage
@@ -68,14 +69,16 @@ package final class SynchronousStore {
                 isTombstone: fields.isTombstone
             )
             if let known = self.table[keyID], known.entry.version > entry.version { continue }
-            self.table[keyID] = Entry(entry: entry, value: [])
+            self.table[keyID] = Entry(entry: entry, value: nil)
         }
         for keyID in self.table.keys.sorted() {
             guard let entry = self.table[keyID]?.entry, !entry.isTombstone else { continue }
             // A record that recovery has just read is only unreadable on a broken disk; the entry
             // stays, and a read of it says what is wrong.
-            let value = try? self.storage.reader.value(entry.location, keyID: keyID)
-            if let value { self.table[keyID]?.value = value } else { self.table[keyID] = nil }
+            self.table[keyID]?.value = try? self.storage.reader.value(
+                entry.location,
+                keyID: keyID
+            )
         }
     }
 
@@ -121,10 +124,12 @@ package final class SynchronousStore {
 
     package func get(_ key: [UInt8]) throws(StorageError) -> [UInt8]? {
         let keyID = key.withUnsafeBytes { SimulatedHash.keyID(of: $0) }
-        if let known = self.table[keyID] { return known.entry.isTombstone ? nil : known.value }
-        let entry: IndexEntry?
+        if let known = self.table[keyID], known.entry.isTombstone || known.value != nil {
+            return known.entry.isTombstone ? nil : known.value
+        }
+        var entry = self.table[keyID]?.entry
         do throws(IndexError) {
-            entry = try self.storage.index.lookup(keyID)
+            if entry == nil { entry = try self.storage.index.lookup(keyID) }
         } catch {
             throw .index(error)
         }

@@ -120,11 +120,20 @@ extension EntryTable {
         return true
     }
 
-    /// Gives a dirty entry of recovery its value back after a read.
-    package func fill(_ index: Int, sequence: UInt64, value: UnsafeRawBufferPointer) {
+    /// Gives an entry whose value was dropped, or is one of recovery, its value back after a read.
+    ///
+    /// All records that one recovery finds have the same number, so the place that was read must
+    /// be that of the entry too; `nil` stands for a number that only one record has.
+    package func fill(
+        _ index: Int,
+        sequence: UInt64,
+        location: Location? = nil,
+        value: UnsafeRawBufferPointer
+    ) {
         guard self.entries[index].sequence == sequence, !self.entries[index].hasValue else {
             return
         }
+        if let location, self.entries[index].location != location { return }
         let isDirty = self.entries[index].isDirty
         if isDirty { self.discount(index) } else { self.unlinkClean(index) }
         let key = Array(self.entries[index].key)
@@ -147,8 +156,17 @@ extension EntryTable {
     }
 
     /// Appends the dirty records of a partition up to number `through`, in key-ID order.
-    package func collectDirty(partition: Int, through: UInt64, into records: inout [Swept]) {
+    ///
+    /// Returns the number of the newest record that was passed over, 0 if none was: it may hide an
+    /// older one of its key that is not above `through`, and that nobody else remembers.
+    @discardableResult
+    package func collectDirty(
+        partition: Int,
+        through: UInt64,
+        into records: inout [Swept]
+    ) -> UInt64 {
         let start = records.count
+        var newestPassed: UInt64 = 0
         var index = self.dirtyHeads[partition - self.firstPartition]
         while index != Self.none {
             let entry = self.entries[Int(index)]
@@ -162,10 +180,13 @@ extension EntryTable {
                         isTombstone: entry.isTombstone
                     )
                 )
+            } else {
+                newestPassed = Swift.max(newestPassed, entry.sequence)
             }
             index = entry.next
         }
         records[start...].sort { $0.keyID < $1.keyID }
+        return newestPassed
     }
 
     /// Makes the records that `collectDirty` gave out clean: the index has them now.

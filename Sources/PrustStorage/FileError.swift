@@ -17,6 +17,9 @@ package struct FileError: Error, Hashable, Sendable {
     /// The disk, or this user's share of it, is full: writes may work again later.
     package var isNoSpace: Bool { self.code == ENOSPC || self.code == EDQUOT }
 
+    /// The disk could not do it: a bad sector, or a device that is gone.
+    package var isDiskFailure: Bool { self.code == EIO }
+
     package var isNotFound: Bool { self.code == ENOENT }
 
     package var isAlreadyThere: Bool { self.code == EEXIST }

@@ -15,8 +15,14 @@ package final class Index: Sendable {
     private static let logByteCountMax: UInt64 = 64 * 1024 * 1024
     package static let scanCountMax = 10_000
 
+    /// Rows that a check reads before it lets lookups in.
+    private static let verifyRowCount = 1000
+
     private struct State {
         var connection: IndexConnection?
+    }
+
+    private struct Health {
         /// Why it takes no more changes.
         var failure: IndexError?
         var isFailing = false
@@ -24,7 +30,13 @@ package final class Index: Sendable {
 
     private let files: IndexFiles
     private let state: Mutex<State>
-    /// One change at a time: held by ``apply(_:position:isFinal:)`` and ``checkpoint()``.
+    /// Apart from the connection: the log's writer asks, and must not wait for a lookup.
+    private let health = Mutex(Health())
+    /// Keys with a value and transactions so far, for those who must not wait either.
+    private let liveCount = Atomic<Int>(0)
+    private let changeCount = Atomic<UInt64>(0)
+    /// One change at a time: held by ``apply(_:position:isFinal:progress:)`` and
+    /// ``checkpoint(progress:)``.
     private let writing = Mutex(())
 
     /// Opens an existing index.
@@ -55,11 +67,12 @@ package final class Index: Sendable {
 
     private init(files: IndexFiles, connection: sending IndexConnection) {
         self.files = files
-        self.state = Mutex(State(connection: connection, failure: nil))
+        self.liveCount.store(connection.count, ordering: .relaxed)
+        self.state = Mutex(State(connection: connection))
     }
 
     /// Keys with a value; those that have expired and were not replaced count.
-    package var count: Int { self.state.withLock { $0.connection?.count ?? 0 } }
+    package var count: Int { self.liveCount.load(ordering: .relaxed) }
 
     /// Everything before this in the log is in the index.
     package var position: LogPosition {
@@ -73,7 +86,7 @@ package final class Index: Sendable {
     package var byteCount: UInt64 { (try? self.files.byteCount()) ?? 0 }
 
     /// Why the index takes no more changes, `nil` while it does.
-    package var failure: IndexError? { self.state.withLock { $0.failure } }
+    package var failure: IndexError? { self.health.withLock { $0.failure } }
 
     /// What is known of a key, tombstones and expired entries included.
     package func lookup(_ keyID: KeyID) throws(IndexError) -> IndexEntry? {
@@ -112,11 +125,14 @@ package final class Index: Sendable {
     ///   - sorted: The entries in the order of their key IDs, which makes this quick.
     ///   - position: Where the log is in the index up to, once the last part has been applied.
     ///   - isFinal: This is the last part: the position holds from now on.
+    ///   - progress: Called after each transaction and each step of a checkpoint; changes wait
+    ///     for it, so it must make none.
     /// - Throws: `.full` when the last transaction was not written, else the index has stopped.
     package func apply(
         _ sorted: [IndexEntry],
         position: LogPosition,
-        isFinal: Bool
+        isFinal: Bool,
+        progress: () -> Void = {}
     ) throws(IndexError) {
         try self.writing.withLock { (_) throws(IndexError) in
             var rest = sorted[...]
@@ -126,20 +142,50 @@ package final class Index: Sendable {
                 let saved = isFinal && rest.isEmpty ? position : nil
                 try self.change { (connection) throws(IndexError) in
                     try connection.apply(rows, position: saved)
+                    self.liveCount.store(connection.count, ordering: .relaxed)
+                    self.changeCount.wrappingAdd(1, ordering: .relaxed)
                 }
-                if self.files.walByteCount > Self.logByteCountMax { try self.bringHome() }
+                progress()
+                if self.files.walByteCount > Self.logByteCountMax {
+                    try self.bringHome(progress)
+                }
             } while !rest.isEmpty
         }
     }
 
     /// Brings the write-ahead log into the database and makes both durable.
-    package func checkpoint() throws(IndexError) {
-        try self.writing.withLock { (_) throws(IndexError) in try self.bringHome() }
+    ///
+    /// - Parameter progress: Called after each of its steps; changes wait for it.
+    /// - Throws: Why the index has stopped, or `.full`.
+    package func checkpoint(progress: () -> Void = {}) throws(IndexError) {
+        try self.writing.withLock { (_) throws(IndexError) in try self.bringHome(progress) }
     }
 
-    /// Reads all of it and names what is wrong.
+    /// Reads all of it, a slice at a time so that lookups get in between, and names what is wrong.
+    ///
+    /// Every page has a checksum and every row is checked as it is read; here come their order
+    /// and, unless the index is changed meanwhile, the number of live keys.
     package func verify() throws(IndexError) -> [String] {
-        try self.withConnection { (connection) throws(IndexError) in try connection.verify() }
+        let before = self.changeCount.load(ordering: .relaxed)
+        var liveCount = 0
+        var last: KeyID?
+        while true {
+            let first = last ?? .first
+            let rows = try self.scan(from: first, through: .last, limit: Self.verifyRowCount)
+            for row in rows where row.keyID != last {
+                if let last, row.keyID < last {
+                    return ["the row of \(row.keyID) does not come after that of \(last)"]
+                }
+                last = row.keyID
+                if !row.isTombstone { liveCount += 1 }
+            }
+            if rows.count < Self.verifyRowCount { break }
+        }
+        let count = self.count
+        guard self.changeCount.load(ordering: .relaxed) == before, liveCount != count else {
+            return []
+        }
+        return ["\(liveCount) live keys, but \(count) were counted"]
     }
 
     /// Makes it durable and closes it; nothing is lost if that fails, only time at the next start.
@@ -149,23 +195,25 @@ package final class Index: Sendable {
         } catch {
             self.files.freeze()
         }
-        self.state.withLock { state in
-            state.connection = nil
-            state.failure = IndexError(.closed, "the index is closed")
-        }
+        self.state.withLock { $0.connection = nil }
+        self.health.withLock { $0.failure = IndexError(.closed, "the index is closed") }
     }
 
     // MARK: - Private
 
-    private func bringHome() throws(IndexError) {
+    private func bringHome(_ progress: () -> Void) throws(IndexError) {
         try self.synced { () throws(FileError) in try self.files.syncWAL() }
+        progress()
         try self.change { (connection) throws(IndexError) in
             try connection.checkpoint(truncates: false)
         }
+        progress()
         try self.synced { () throws(FileError) in try self.files.syncDatabase() }
+        progress()
         try self.change { (connection) throws(IndexError) in
             try connection.checkpoint(truncates: true)
         }
+        progress()
     }
 
     private func synced(_ body: () throws(FileError) -> Void) throws(IndexError) {
@@ -210,16 +258,16 @@ package final class Index: Sendable {
     /// Files that cannot be trusted are removed, so that the next start makes the index again.
     private func fail(_ error: IndexError) -> IndexError {
         self.files.freeze()
-        let isFirst = self.state.withLock { state in
-            defer { state.isFailing = true }
-            return !state.isFailing
+        let isFirst = self.health.withLock { health in
+            defer { health.isFailing = true }
+            return !health.isFailing
         }
         if isFirst, error.kind == .damaged || self.files.isSyncFailed {
             // If they cannot be removed, the damage is found again at the next start.
             do throws(FileError) { try self.files.remove() } catch {}
         }
         // Told last: whoever opens the index again must not have its new files removed.
-        if isFirst { self.state.withLock { $0.failure = $0.failure ?? error } }
+        if isFirst { self.health.withLock { $0.failure = $0.failure ?? error } }
         return error
     }
 }

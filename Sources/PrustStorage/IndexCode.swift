@@ -16,13 +16,16 @@ enum IndexCode {
         IndexError(Self.kind(code), String(cString: sqlite3_errstr(code)))
     }
 
+    /// Where our files have had no trouble, which has words of its own, what SQLite does not like
+    /// is what it reads: that will be the same at the next start.
     private static func kind(_ code: Int32) -> IndexError.Kind {
+        if code == Self.shortRead { return .damaged }
         switch code & 0xFF {
-        case SQLITE_FULL: .full
-        case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH,
-            SQLITE_SCHEMA:
-            .damaged
-        default: .failed
+        case SQLITE_FULL: return .full
+        case SQLITE_IOERR, SQLITE_NOMEM, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_INTERRUPT,
+            SQLITE_INTERNAL, SQLITE_MISUSE:
+            return .failed
+        default: return .damaged
         }
     }
 }

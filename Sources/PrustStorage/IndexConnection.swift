@@ -227,31 +227,6 @@ final class IndexConnection {
         }
     }
 
-    /// What SQLite's own check of all pages finds, and whether the count of live keys is right.
-    func verify() throws(IndexError) -> [String] {
-        guard let database = self.database else { throw IndexError(.closed, "closed") }
-        var findings: [String] = []
-        let check = try IndexStatement(database, "PRAGMA integrity_check")
-        while true {
-            let code = check.step()
-            guard code == SQLITE_ROW else {
-                try self.check(code, expected: SQLITE_DONE)
-                break
-            }
-            let line = check.text(0)
-            if line != "ok" { findings.append(line) }
-        }
-        let live = try IndexStatement(
-            database,
-            "SELECT count(*) FROM entries WHERE flags & \(Self.tombstoneFlag) = 0"
-        )
-        try self.check(live.step(), expected: SQLITE_ROW)
-        if live.integer(0) != Int64(self.count) {
-            findings.append("\(live.integer(0)) live keys, but \(self.count) were counted")
-        }
-        return findings
-    }
-
     // MARK: - Private
 
     private func put(_ entry: IndexEntry, _ statements: Statements) throws(IndexError) {

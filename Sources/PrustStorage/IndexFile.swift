@@ -16,6 +16,8 @@ final class IndexFile {
     let role: Role
     private let files: IndexFiles
     private let page: UnsafeMutableRawBufferPointer
+    /// Of the write-ahead log only.
+    private var frames = IndexFrames()
 
     init(file: any File, role: Role, files: IndexFiles) {
         self.file = file
@@ -34,8 +36,13 @@ final class IndexFile {
     }
 
     func read(into target: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Int32 {
+        // The database's own pages may be old ones after a sync of it that failed.
+        if self.role == .database, self.files.isDatabaseDoubtful {
+            let error = FileError(operation: "read", path: self.file.path, code: EIO)
+            return self.files.note(error, IndexCode.readFailed)
+        }
         do throws(FileError) {
-            let count = try self.file.read(into: target, at: offset)
+            let count = try self.load(into: target, at: offset)
             if count < target.count {
                 UnsafeMutableRawBufferPointer(rebasing: target[count...])
                     .initializeMemory(as: UInt8.self, repeating: 0)
@@ -49,9 +56,27 @@ final class IndexFile {
             {
                 return self.files.damage("a page of the index has a wrong checksum", at: offset)
             }
+            if self.role == .wal, !self.frames.check(UnsafeRawBufferPointer(target), at: offset) {
+                return self.files.damage("a frame of the index's log has changed", at: offset)
+            }
             return SQLITE_OK
         } catch {
+            // What the disk cannot read now it cannot read at the next start either.
+            if error.isDiskFailure { return self.files.damage("\(error)", at: offset) }
             return self.files.note(error, IndexCode.readFailed)
+        }
+    }
+
+    /// Reads, and once more if the disk fails.
+    private func load(
+        into target: UnsafeMutableRawBufferPointer,
+        at offset: UInt64
+    ) throws(FileError) -> Int {
+        do throws(FileError) {
+            return try self.file.read(into: target, at: offset)
+        } catch {
+            guard error.isDiskFailure else { throw error }
+            return try self.file.read(into: target, at: offset)
         }
     }
 
@@ -63,7 +88,9 @@ final class IndexFile {
                 IndexPage.seal(self.page, at: offset)
                 try self.file.write(UnsafeRawBufferPointer(self.page), at: offset)
             } else {
+                if self.role == .wal { self.frames.willWrite(bytes.count, at: offset) }
                 try self.file.write(bytes, at: offset)
+                if self.role == .wal { self.frames.didWrite(bytes, at: offset) }
             }
             // A new generation of the log begins. Its header must be on the disk before any frame
             // is: old frames behind an old header would be replayed otherwise.
@@ -77,6 +104,7 @@ final class IndexFile {
         guard !self.files.isFrozen else { return IndexCode.truncateFailed }
         do throws(FileError) {
             try self.file.truncate(to: byteCount)
+            if self.role == .wal { self.frames.truncate(to: byteCount) }
             return SQLITE_OK
         } catch {
             return self.files.note(error, IndexCode.truncateFailed)
@@ -89,7 +117,7 @@ final class IndexFile {
             try self.file.syncData()
             return SQLITE_OK
         } catch {
-            self.files.noteSyncFailure(error)
+            self.files.noteSyncFailure(error, isDatabase: self.role == .database)
             return IndexCode.syncFailed
         }
     }

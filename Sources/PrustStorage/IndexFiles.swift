@@ -11,6 +11,7 @@ final class IndexFiles: Sendable {
         var failure: FileError?
         var damage: String?
         var isSyncFailed = false
+        var isDatabaseDoubtful = false
         var isFrozen = false
         var isDirectorySynced = false
     }
@@ -36,6 +37,9 @@ final class IndexFiles: Sendable {
 
     var isSyncFailed: Bool { self.state.withLock { $0.isSyncFailed } }
 
+    /// A sync of the database has failed: its pages may read as they were before.
+    var isDatabaseDoubtful: Bool { self.state.withLock { $0.isDatabaseDoubtful } }
+
     /// The reason of the latest error, taken away.
     func takeReason() -> (failure: FileError?, damage: String?) {
         self.state.withLock { state in
@@ -52,10 +56,11 @@ final class IndexFiles: Sendable {
         return error.isNoSpace ? SQLITE_FULL : code
     }
 
-    func noteSyncFailure(_ error: FileError) {
+    func noteSyncFailure(_ error: FileError, isDatabase: Bool) {
         self.state.withLock { state in
             state.failure = error
             state.isSyncFailed = true
+            if isDatabase { state.isDatabaseDoubtful = true }
             state.isFrozen = true
         }
     }
@@ -83,26 +88,26 @@ final class IndexFiles: Sendable {
     ///
     /// Its name too: a database that is half written is worth nothing without its log.
     func syncWAL() throws(FileError) {
-        try self.sync(self.state.withLock { $0.wal })
+        try self.sync(self.state.withLock { $0.wal }, isDatabase: false)
         guard !self.state.withLock({ $0.isDirectorySynced }) else { return }
         do throws(FileError) {
             try self.fileSystem.syncDirectory(self.directory)
         } catch {
-            self.noteSyncFailure(error)
+            self.noteSyncFailure(error, isDatabase: false)
             throw error
         }
         self.state.withLock { $0.isDirectorySynced = true }
     }
 
     func syncDatabase() throws(FileError) {
-        try self.sync(self.state.withLock { $0.database })
+        try self.sync(self.state.withLock { $0.database }, isDatabase: true)
     }
 
-    private func sync(_ file: (any File)?) throws(FileError) {
+    private func sync(_ file: (any File)?, isDatabase: Bool) throws(FileError) {
         do throws(FileError) {
             try file?.syncData()
         } catch {
-            self.noteSyncFailure(error)
+            self.noteSyncFailure(error, isDatabase: isDatabase)
             throw error
         }
     }

@@ -8,62 +8,74 @@ struct IndexOpening {
     let fileSystem: any FileSystem
     let storageID: StorageID
     let options: StorageOptions
-    /// Nothing is in the log, so that an index that is not there is no loss.
-    let isLogEmpty: Bool
 
-    private enum Existing {
+    /// What there is of an index before the log has been looked at.
+    enum Existing {
         case usable(Index)
+        /// Why it must be made anew.
         case unusable(String)
     }
 
-    func run(
-        _ replay: Replay,
-        _ report: inout RecoveryReport,
-        progress: (RecoveryProgress) -> Void,
-        sink: Storage.Sink
-    ) throws(StorageError) -> Index {
-        let before = report
-        let reason: String
-        do throws(StorageError) {
-            switch try self.openExisting(replay) {
-            case .usable(let index):
-                try self.catchUp(index, replay, &report, progress: progress, sink: sink)
-                return index
-            case .unusable(let why):
-                reason = why
-            }
-        } catch .index(let error) {
-            // Without room to open it there is none to make it anew.
-            guard error.kind != .full else { throw .index(error) }
-            reason = error.message
-            report = before
-        }
-        if !self.isLogEmpty { report.indexRebuilt = reason }
-        return try self.rebuild(replay, &report, progress: progress)
-    }
-
-    private func openExisting(_ replay: Replay) throws(StorageError) -> Existing {
+    /// Opens the index that is there.
+    ///
+    /// - Throws: Why it cannot be reached now although it may be whole; it is left as it is, since
+    ///   making it anew means reading all segments.
+    func openExisting() throws(StorageError) -> Existing {
         if self.options.rebuildIndex { return .unusable("it was asked for") }
         let files = IndexFiles(fileSystem: self.fileSystem, directory: self.path)
-        do throws(FileError) {
-            guard try files.exists(files.databasePath) else { return .unusable("it was missing") }
-        } catch {
-            return .unusable("\(error)")
+        let isThere = try StorageError.wrap { () throws(FileError) in
+            try files.exists(files.databasePath)
         }
-        let index: Index
+        guard isThere else { return .unusable("it was missing") }
         do throws(IndexError) {
-            index = try Index.open(
+            let index = try Index.open(
                 files: files,
                 storageID: self.storageID,
                 cacheByteCount: self.options.indexCacheByteCount
             )
+            return .usable(index)
         } catch {
-            throw .index(error)
+            guard error.kind == .damaged else { throw .index(error) }
+            return .unusable(error.message)
         }
-        guard index.position <= replay.end else {
-            return .unusable("its position is beyond the end of the log")
+    }
+
+    /// Brings the index to the end of the log, or makes it anew.
+    ///
+    /// - Parameters:
+    ///   - existing: What ``openExisting()`` found.
+    ///   - replay: The log.
+    ///   - isLogEmpty: Nothing is in the log, so that an index that is not there is no loss.
+    ///   - report: Counts and damage go here.
+    ///   - progress: Called now and then.
+    ///   - sink: Gets the records that the index does not know yet, if they are not many.
+    /// - Returns: The index.
+    /// - Throws: What reading the log or writing the index throws.
+    func run(
+        _ existing: Existing,
+        _ replay: Replay,
+        isLogEmpty: Bool,
+        _ report: inout RecoveryReport,
+        progress: (RecoveryProgress) -> Void,
+        sink: Storage.Sink
+    ) throws(StorageError) -> Index {
+        let reason: String
+        switch existing {
+        case .unusable(let why):
+            reason = why
+        case .usable(let index):
+            let before = report
+            do throws(StorageError) {
+                try self.catchUp(index, replay, &report, progress: progress, sink: sink)
+                return index
+            } catch .index(let error) {
+                guard error.kind == .damaged else { throw .index(error) }
+                reason = error.message
+                report = before
+            }
         }
-        return .usable(index)
+        if !isLogEmpty { report.indexRebuilt = reason }
+        return try self.rebuild(replay, &report, progress: progress)
     }
 
     /// A short tail goes to the sink; a long one straight into the index.
@@ -112,31 +124,53 @@ struct IndexOpening {
         progress: (RecoveryProgress) -> Void
     ) throws(StorageError) {
         var batch: [IndexEntry] = []
-        func flush(isFinal: Bool) throws(StorageError) {
-            do throws(IndexError) {
-                try index.apply(Self.newest(batch), position: replay.end, isFinal: isFinal)
-                batch.removeAll(keepingCapacity: true)
-            } catch {
-                throw .index(error)
-            }
-        }
-        try replay.run(from: index.position, phase: phase, &report, progress: progress) {
-            (header, keyID, _, location) throws(StorageError) in
-            batch.append(
-                IndexEntry(
-                    keyID: keyID,
-                    location: location,
-                    version: header.fields.version,
-                    expiresAt: header.fields.expiresAt,
-                    isTombstone: header.fields.isTombstone
+        var latest = RecoveryProgress(phase: phase, byteCount: 0, byteCountTotal: 0)
+        try replay.run(
+            from: index.position,
+            phase: phase,
+            &report,
+            progress: { current in
+                latest = current
+                progress(current)
+            },
+            body: { (header, keyID, _, location) throws(StorageError) in
+                batch.append(
+                    IndexEntry(
+                        keyID: keyID,
+                        location: location,
+                        version: header.fields.version,
+                        expiresAt: header.fields.expiresAt,
+                        isTombstone: header.fields.isTombstone
+                    )
                 )
-            )
-            if batch.count >= Self.batchCount { try flush(isFinal: false) }
-        }
+                guard batch.count >= Self.batchCount else { return }
+                try Self.apply(batch, to: index, replay.end, isFinal: false) { progress(latest) }
+                batch.removeAll(keepingCapacity: true)
+            }
+        )
         guard replay.end > index.position else { return }
-        try flush(isFinal: true)
+        try Self.apply(batch, to: index, replay.end, isFinal: true) { progress(latest) }
         do throws(IndexError) {
-            try index.checkpoint()
+            try index.checkpoint { progress(latest) }
+        } catch {
+            throw .index(error)
+        }
+    }
+
+    private static func apply(
+        _ batch: [IndexEntry],
+        to index: Index,
+        _ position: LogPosition,
+        isFinal: Bool,
+        progress: () -> Void
+    ) throws(StorageError) {
+        do throws(IndexError) {
+            try index.apply(
+                Self.newest(batch),
+                position: position,
+                isFinal: isFinal,
+                progress: progress
+            )
         } catch {
             throw .index(error)
         }

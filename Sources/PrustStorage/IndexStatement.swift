@@ -45,8 +45,4 @@ final class IndexStatement {
             count: Int(sqlite3_column_bytes(self.handle, column))
         )
     }
-
-    func text(_ column: Int32) -> String {
-        sqlite3_column_text(self.handle, column).map { String(cString: $0) } ?? ""
-    }
 }

@@ -19,6 +19,12 @@ struct Recovery {
         var limit: UInt64
     }
 
+    /// The last segment, and what stands at its end.
+    private struct Tail {
+        var file: any File
+        var scan: TailScan
+    }
+
     let path: String
     let directory: SegmentDirectory
     let options: StorageOptions
@@ -107,7 +113,26 @@ struct Recovery {
         report.isNew = self.isNew
         progress(RecoveryProgress(phase: .checking, byteCount: 0, byteCountTotal: 0))
         var segments = try self.findSegments(&report)
-        let start = try self.settleTail(&segments, &report)
+        var tail = try self.scanTail(segments)
+        // The log stays as it is until it is known that nothing is missing.
+        let opening = IndexOpening(
+            path: "\(self.path)/index",
+            fileSystem: self.directory.fileSystem,
+            storageID: self.directory.storageID,
+            options: self.options
+        )
+        var existing = try opening.openExisting()
+        if case .usable(let index) = existing,
+            let misfit = try self.misfit(index.position, segments, &tail)
+        {
+            existing = .unusable(misfit)
+        }
+        report.corruptRegions += tail?.scan.corruptRegions ?? []
+        report.tornTail = tail?.scan.torn
+        if self.options.refusesCorruption, let region = report.corruptRegions.first {
+            throw self.directory.refusal(of: region)
+        }
+        let start = try self.settleTail(&segments, tail, &report)
         report.segmentCount = segments.count
         let replay = Replay(
             directory: self.directory,
@@ -116,14 +141,14 @@ struct Recovery {
             segments: segments,
             end: LogPosition(segment: start.segment, offset: UInt32(clamping: start.end))
         )
-        let opening = IndexOpening(
-            path: "\(self.path)/index",
-            fileSystem: self.directory.fileSystem,
-            storageID: self.directory.storageID,
-            options: self.options,
-            isLogEmpty: segments.count == 1 && start.end == UInt64(SegmentHeader.byteCount)
+        let index = try opening.run(
+            existing,
+            replay,
+            isLogEmpty: segments.count == 1 && start.end == UInt64(SegmentHeader.byteCount),
+            &report,
+            progress: progress,
+            sink: sink
         )
-        let index = try opening.run(replay, &report, progress: progress, sink: sink)
         report.newestHLC = max(report.newestHLC, index.newestHLC)
         return Result(index: index, start: start, report: report)
     }
@@ -176,11 +201,7 @@ struct Recovery {
         let (bytes, byteCount) = try StorageError.wrap {
             () throws(FileError) -> ([UInt8], UInt64) in
             let file = try self.directory.fileSystem.open(path, .read)
-            let count = Int(SegmentHeader.byteCount)
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 8)
-            defer { buffer.deallocate() }
-            let readCount = try file.read(into: buffer, at: 0)
-            return (Array(buffer.prefix(readCount)), try file.size())
+            return (try Self.firstBlock(of: file), try file.size())
         }
         var segment = Segment(number: number, header: nil, byteCount: byteCount, limit: byteCount)
         var problem: SegmentHeader.DecodeError?
@@ -215,6 +236,22 @@ struct Recovery {
         return segment
     }
 
+    /// The first block of a segment; empty if the disk cannot read it, also not the second time.
+    private static func firstBlock(of file: any File) throws(FileError) -> [UInt8] {
+        let byteCount = Int(SegmentHeader.byteCount)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 8)
+        defer { buffer.deallocate() }
+        for _ in 0..<2 {
+            do throws(FileError) {
+                let readCount = try file.read(into: buffer, at: 0)
+                return Array(buffer.prefix(readCount))
+            } catch {
+                guard error.isDiskFailure else { throw error }
+            }
+        }
+        return []
+    }
+
     /// A segment ends where the header of the next one says, and no later than its file.
     private func setLimits(_ segments: inout [Segment], _ report: inout RecoveryReport) {
         for index in segments.indices.dropLast() {
@@ -236,37 +273,77 @@ struct Recovery {
         }
     }
 
-    /// Finds the end of the log and makes it durable; an empty directory gets its first segment.
-    private func settleTail(
-        _ segments: inout [Segment],
-        _ report: inout RecoveryReport
-    ) throws(StorageError) -> SegmentLog.Start {
+    /// Looks for the end of the log; `nil` in an empty directory.
+    private func scanTail(_ segments: [Segment]) throws(StorageError) -> Tail? {
         guard let last = segments.last else {
             try self.checkNeverUsed()
-            return try self.makeFirst(&segments)
+            return nil
         }
-        try self.cutLeftover(segments)
-        let path = self.directory.path(last.number)
-        let (file, tail) = try StorageError.wrap {
-            () throws(FileError) -> (any File, TailScan) in
+        return try StorageError.wrap { () throws(FileError) -> Tail in
+            let path = self.directory.path(last.number)
             let file = try self.directory.fileSystem.open(path, .readWrite)
-            let tail = try TailScan(
+            let scan = try TailScan(
                 file: file,
                 segment: last.number,
                 seed: self.directory.seed(last.number),
                 byteCount: last.byteCount
             )
-            return (file, tail)
+            return Tail(file: file, scan: scan)
         }
-        report.corruptRegions += tail.corruptRegions
-        report.tornTail = tail.torn
+    }
+
+    /// Sees that the log reaches as far as the index says that it was durable.
+    ///
+    /// Every position in an index was taken from a log after its sync, or from a recovery that had
+    /// made the end of the log durable. So no crash explains a log that ends before it.
+    ///
+    /// - Returns: Why the index must be made anew, `nil` if it fits the log.
+    /// - Throws: `.damaged` unless the loss was accepted: to go on would give the numbers of the
+    ///   missing segments, and places in them, to other records.
+    private func misfit(
+        _ position: LogPosition,
+        _ segments: [Segment],
+        _ tail: inout Tail?
+    ) throws(StorageError) -> String? {
+        guard let last = segments.last?.number, let end = tail?.scan.end else {
+            return "there were no segments"
+        }
+        let loss: String
+        if position.segment > last {
+            loss = "segments are missing behind number \(last)"
+        } else if position.segment == last,
+            tail?.scan.prove(through: UInt64(position.offset)) == false
+        {
+            loss = "the records of segment \(last) end at offset \(end)"
+        } else {
+            return nil
+        }
+        guard self.options.allowMissingSegments else {
+            throw .damaged(
+                path: self.directory.path,
+                reason: "\(loss), but the index knows of durable records up to segment "
+                    + "\(position.segment), offset \(position.offset); restore the segments, or "
+                    + "remove \(self.path)/index to go on without those records"
+            )
+        }
+        return "its position is beyond the end of the log"
+    }
+
+    /// Makes the end of the log durable; an empty directory gets its first segment.
+    private func settleTail(
+        _ segments: inout [Segment],
+        _ tail: Tail?,
+        _ report: inout RecoveryReport
+    ) throws(StorageError) -> SegmentLog.Start {
+        guard let last = segments.last, let tail else { return try self.makeFirst(&segments) }
+        try self.cutLeftover(segments)
         let repair = TailRepair(
             directory: self.directory,
             options: self.options,
             segment: last.number,
             isHeaderValid: last.header != nil
         )
-        let result = try repair.run(file, tail, byteCount: last.byteCount)
+        let result = try repair.run(tail.file, tail.scan, byteCount: last.byteCount)
         report.rewrittenRecordCount = result.rewrittenRecordCount
         if let cutAt = result.cutAt {
             segments[segments.count - 1].limit = cutAt
@@ -288,11 +365,14 @@ struct Recovery {
     /// count there.
     private func cutLeftover(_ segments: [Segment]) throws(StorageError) {
         guard let before = segments.dropLast().last, before.limit < before.byteCount else { return }
-        try StorageError.wrap { () throws(FileError) in
+        do throws(FileError) {
             let path = self.directory.path(before.number)
             let file = try self.directory.fileSystem.open(path, .readWrite)
             try file.truncate(to: before.limit)
             try file.sync()
+        } catch {
+            // Cut or not, it does not count: a full disk must not keep the node from starting.
+            guard error.isNoSpace else { throw .file(error) }
         }
     }
 

@@ -68,7 +68,7 @@ struct Replay {
                 case .end:
                     break scan
                 case .damage(let offset, let byteCount, _):
-                    Self.note(
+                    try self.note(
                         CorruptRegion(segment: range.number, offset: offset, byteCount: byteCount),
                         &report
                     )
@@ -98,12 +98,17 @@ struct Replay {
     }
 
     /// Damage in the last segment was found before, when its end was looked for.
-    private static func note(_ region: CorruptRegion, _ report: inout RecoveryReport) {
+    private func note(
+        _ region: CorruptRegion,
+        _ report: inout RecoveryReport
+    ) throws(StorageError) {
         let isKnown = report.corruptRegions.contains { known in
             known.segment == region.segment && known.offset <= region.offset
-                && UInt64(region.offset) + region.byteCount
-                    <= UInt64(known.offset) + known.byteCount
+                && UInt64(region.offset) < UInt64(known.offset) + known.byteCount
         }
-        if !isKnown { report.corruptRegions.append(region) }
+        if isKnown { return }
+        report.corruptRegions.append(region)
+        // At once: the index must not get beyond what it does not know.
+        if self.options.refusesCorruption { throw self.directory.refusal(of: region) }
     }
 }

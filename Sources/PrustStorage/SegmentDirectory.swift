@@ -1,3 +1,4 @@
+internal import Glibc
 package import PrustCore
 
 /// Names and makes the segment files of one storage directory.
@@ -41,9 +42,19 @@ package struct SegmentDirectory: Sendable {
         RecordSeed(storageID: self.storageID, segment: segment)
     }
 
+    /// What a start throws that met damage and was told not to open then.
+    func refusal(of region: CorruptRegion) -> StorageError {
+        .damaged(
+            path: self.path(region.segment),
+            reason: "\(region.byteCount) bytes at offset \(region.offset) are not the records that "
+                + "they were; restore the file, or set storage.on-corruption to serve"
+        )
+    }
+
     /// Makes a segment that is durable, name included, when this returns.
     ///
-    /// It is built under another name, so that no crash leaves half a header behind.
+    /// It is built under another name, so that no crash leaves half a header behind. A segment of
+    /// that number that is there already is never replaced.
     ///
     /// - Parameters:
     ///   - header: What its first block says.
@@ -58,9 +69,13 @@ package struct SegmentDirectory: Sendable {
         zeroByteCount: UInt64,
         spare: SegmentSpare.Ready?
     ) throws(StorageError) -> (file: any File, byteCount: UInt64) {
+        let path = self.path(header.segment)
         let temporary = spare?.path ?? "\(self.path)/new.tmp"
         var isRenamed = false
         do throws(FileError) {
+            if try self.exists(path) {
+                throw FileError(operation: "rename", path: path, code: EEXIST)
+            }
             let file =
                 if let spare { spare.file } else {
                     try self.fileSystem.open(temporary, .createOrTruncate)
@@ -78,7 +93,6 @@ package struct SegmentDirectory: Sendable {
                 )
             }
             try file.sync()
-            let path = self.path(header.segment)
             try self.fileSystem.rename(temporary, to: path)
             isRenamed = true
             try self.fileSystem.syncDirectory(self.path)
@@ -90,6 +104,16 @@ package struct SegmentDirectory: Sendable {
             // What is left of it is in the way of the next try only as bytes on a full disk.
             do throws(FileError) { try self.fileSystem.unlink(temporary) } catch {}
             throw .full(error)
+        }
+    }
+
+    private func exists(_ path: String) throws(FileError) -> Bool {
+        do throws(FileError) {
+            _ = try self.fileSystem.open(path, .read)
+            return true
+        } catch {
+            guard error.isNotFound else { throw error }
+            return false
         }
     }
 

@@ -246,20 +246,10 @@ package final class SegmentLog {
         let bytes = self.buffer.bytes
         let newEnd = self.end + UInt64(bytes.count)
         do throws(FileError) {
-            do throws(FileError) {
-                let zeroed = try self.extend(beyond: newEnd, by: extensionByteCount)
-                try self.file.write(bytes, at: self.end)
-                self.byteCount = max(zeroed, newEnd)
-            } catch {
-                guard error.isNoSpace else { throw error }
-                try self.cut(self.file)
-                self.byteCount = self.end
-                self.discardGroup()
-                throw error
-            }
+            try self.put(bytes, through: newEnd, extensionByteCount: extensionByteCount)
         } catch {
-            // With the group gone the log is as it was before; any other failure ends it.
-            guard error.isNoSpace, self.groupRecordCount == 0 else { throw self.fail(error) }
+            guard error.isNoSpace else { throw self.fail(error) }
+            try self.dropGroup()
             throw .full(error)
         }
         do throws(FileError) {
@@ -272,6 +262,36 @@ package final class SegmentLog {
         self.counters.storedByteCount += UInt64(bytes.count)
         self.end = newEnd
         self.discardGroup()
+    }
+
+    /// Writes the bytes of a group; on a full disk once more, without what can be done without.
+    private func put(
+        _ bytes: UnsafeRawBufferPointer,
+        through newEnd: UInt64,
+        extensionByteCount: UInt64
+    ) throws(FileError) {
+        do throws(FileError) {
+            let zeroed = try self.extend(beyond: newEnd, by: extensionByteCount)
+            try self.file.write(bytes, at: self.end)
+            self.byteCount = max(zeroed, newEnd)
+        } catch {
+            guard error.isNoSpace, self.spare.giveUp() else { throw error }
+            try self.file.truncate(to: self.end)
+            self.byteCount = self.end
+            try self.file.write(bytes, at: self.end)
+            self.byteCount = newEnd
+        }
+    }
+
+    /// Takes a group back that the disk has no room for: the log is as it was before.
+    private func dropGroup() throws(StorageError) {
+        do throws(FileError) {
+            try self.cut(self.file)
+            self.byteCount = self.end
+            self.discardGroup()
+        } catch {
+            throw self.fail(error)
+        }
     }
 
     /// Writes zeros behind a group that goes beyond those that are there.
@@ -318,8 +338,13 @@ package final class SegmentLog {
                 zeroByteCount: self.firstByteCount,
                 spare: self.spare.take()
             )
-        } catch .file(let error) {
-            throw self.fail(error)
+        } catch {
+            guard case .file(let failure) = error else {
+                // One that is in the making stands in the way of the next try.
+                _ = self.spare.giveUp()
+                throw error
+            }
+            throw self.fail(failure)
         }
         do throws(FileError) {
             try self.cut(self.file)

@@ -69,11 +69,67 @@ package final class SegmentReader: Sendable {
         keyID: KeyID,
         _ body: (RecordHeader, UnsafeRawBufferPointer) -> R
     ) throws(ReadError) -> R {
+        var readCount = 0
+        return try self.record(location, keyID: keyID, &readCount) {
+            (header, bytes) throws(RecordError) -> R in
+            let stored = RecordCodec.storedValue(in: bytes, header)
+            guard header.isCompressed else { return body(header, stored) }
+            let value = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: header.valueByteCount,
+                alignment: 16
+            )
+            defer { value.deallocate() }
+            try self.decompressors.decompress(stored, into: value)
+            return body(header, UnsafeRawBufferPointer(value))
+        }
+    }
+
+    /// The value of one record, in memory of its own.
+    package func value(_ location: Location, keyID: KeyID) throws(ReadError) -> [UInt8] {
+        try self.read(location, keyID: keyID) { _, value in Array(value) }
+    }
+
+    /// The key of one record, checked as for a read of its value, which is not unpacked.
+    package func key(_ location: Location, keyID: KeyID) throws(ReadError) -> [UInt8] {
+        var byteCount = 0
+        return try self.key(location, keyID: keyID, byteCount: &byteCount)
+    }
+
+    /// The same, for those who read many keys and must not read too much.
+    ///
+    /// - Parameters:
+    ///   - location: Where the record is, from the index or the log.
+    ///   - keyID: The key it must be of.
+    ///   - byteCount: Grows by the bytes that were read, of a corrupt record too.
+    /// - Returns: The key.
+    /// - Throws: ``ReadError``.
+    package func key(
+        _ location: Location,
+        keyID: KeyID,
+        byteCount: inout Int
+    ) throws(ReadError) -> [UInt8] {
+        try self.record(location, keyID: keyID, &byteCount) {
+            (header, bytes) throws(RecordError) -> [UInt8] in
+            Array(RecordCodec.key(in: bytes, header))
+        }
+    }
+
+    /// Closes a segment whose file is about to go.
+    package func forget(segment: UInt32) {
+        _ = self.handles.withLock { $0.files.removeValue(forKey: segment) }
+    }
+
+    // MARK: - Private
+
+    /// Reads and checks one record, and counts that.
+    private func record<R>(
+        _ location: Location,
+        keyID: KeyID,
+        _ readCount: inout Int,
+        _ body: (RecordHeader, UnsafeRawBufferPointer) throws(RecordError) -> R
+    ) throws(ReadError) -> R {
         do throws(ReadError) {
-            let file = try self.file(location.segment)
-            let result = try self.read(location, keyID: keyID, from: file) { header, _, value in
-                body(header, value)
-            }
+            let result = try self.load(location, keyID: keyID, &readCount, body)
             self.totals.withLock {
                 $0.reads += 1
                 $0.byteCount += UInt64(location.byteCount)
@@ -85,43 +141,27 @@ package final class SegmentReader: Sendable {
         }
     }
 
-    /// The value of one record, in memory of its own.
-    package func value(_ location: Location, keyID: KeyID) throws(ReadError) -> [UInt8] {
-        try self.read(location, keyID: keyID) { _, value in Array(value) }
-    }
-
-    /// The key of one record, checked as for a read of its value.
-    package func key(_ location: Location, keyID: KeyID) throws(ReadError) -> [UInt8] {
-        let file = try self.file(location.segment)
-        return try self.read(location, keyID: keyID, from: file) { _, key, _ in Array(key) }
-    }
-
-    /// Closes a segment whose file is about to go.
-    package func forget(segment: UInt32) {
-        _ = self.handles.withLock { $0.files.removeValue(forKey: segment) }
-    }
-
-    // MARK: - Private
-
-    private func read<R>(
+    private func load<R>(
         _ location: Location,
         keyID: KeyID,
-        from file: any File,
-        _ body: (RecordHeader, UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> R
+        _ readCount: inout Int,
+        _ body: (RecordHeader, UnsafeRawBufferPointer) throws(RecordError) -> R
     ) throws(ReadError) -> R {
         let byteCount = Int(location.byteCount)
         guard byteCount >= RecordCodec.headerByteCount, byteCount <= RecordCodec.byteCountMax else {
             throw .corrupt(location, .length)
         }
+        let file = try self.file(location.segment)
         let target = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 16)
         defer { target.deallocate() }
-        let readCount: Int
+        let count: Int
         do throws(FileError) {
-            readCount = try file.read(into: target, at: UInt64(location.offset))
+            count = try file.read(into: target, at: UInt64(location.offset))
         } catch {
             throw .file(error)
         }
-        let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(target)[..<readCount])
+        readCount += count
+        let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(target)[..<count])
         do throws(RecordError) {
             let header = try RecordCodec.decode(
                 bytes,
@@ -131,15 +171,7 @@ package final class SegmentReader: Sendable {
             guard header.byteCount == location.byteCount else { throw .length }
             let key = RecordCodec.key(in: bytes, header)
             guard !header.isMarker, self.hash(key) == keyID else { throw .wrongKey }
-            let stored = RecordCodec.storedValue(in: bytes, header)
-            guard header.isCompressed else { return body(header, key, stored) }
-            let value = UnsafeMutableRawBufferPointer.allocate(
-                byteCount: header.valueByteCount,
-                alignment: 16
-            )
-            defer { value.deallocate() }
-            try self.decompressors.decompress(stored, into: value)
-            return body(header, key, UnsafeRawBufferPointer(value))
+            return try body(header, bytes)
         } catch {
             throw .corrupt(location, error)
         }

@@ -1,5 +1,7 @@
 /// Walks through the records of a segment from a file of any contents, and finds the next valid
 /// record behind bytes that are none.
+///
+/// Blocks that the disk cannot read are bytes that are none.
 struct SegmentScanner {
     enum Event {
         /// A valid record; its bytes are valid until the next call.
@@ -35,6 +37,11 @@ struct SegmentScanner {
         self.seed = seed
         self.limit = limit
         self.position = start
+    }
+
+    /// Whether the disk could not read some of the bytes of a range that was walked through.
+    func isUnreadable(_ range: Range<UInt64>) -> Bool {
+        self.window.isUnreadable(range)
     }
 
     mutating func next() throws(FileError) -> Event {
@@ -110,9 +117,19 @@ struct SegmentScanner {
 /// A piece of a file in memory.
 private final class ScanWindow {
     private static let byteCount = 1024 * 1024
+    private static let blockByteCount: UInt64 = 4096
+    /// Blocks that may be unreadable.
+    ///
+    /// More of them, or several and nothing else in one piece of the file, are not bad sectors but
+    /// a device that has failed. It may come back, and what it holds must not be taken for lost.
+    private static let unreadableCountMax = 128
+    /// Stands where nothing could be read: neither zeros nor the magic of a record.
+    private static let filler: UInt8 = 0xFF
 
     private let file: any File
     private let limit: UInt64
+    /// Where the blocks begin that cannot be read.
+    private var unreadable: [UInt64] = []
     private var memory: UnsafeMutableRawBufferPointer
     private var start: UInt64 = 0
     private var count = 0
@@ -149,6 +166,64 @@ private final class ScanWindow {
         self.start = offset
         self.count = 0
         let target = UnsafeMutableRawBufferPointer(rebasing: self.memory[..<wanted])
-        self.count = try self.file.read(into: target, at: offset)
+        self.count = try self.read(into: target, at: offset)
+    }
+
+    func isUnreadable(_ range: Range<UInt64>) -> Bool {
+        self.unreadable.contains { block in
+            block < range.upperBound && range.lowerBound < block + Self.blockByteCount
+        }
+    }
+
+    /// Reads at once, or block by block where the disk fails.
+    private func read(
+        into target: UnsafeMutableRawBufferPointer,
+        at offset: UInt64
+    ) throws(FileError) -> Int {
+        if !self.isUnreadable(offset..<offset + UInt64(target.count)) {
+            do throws(FileError) {
+                return try self.file.read(into: target, at: offset)
+            } catch {
+                guard error.isDiskFailure else { throw error }
+            }
+        }
+        var done = 0
+        var goodCount = 0
+        var failures: [FileError] = []
+        while done < target.count {
+            let position = offset + UInt64(done)
+            let blockEnd = position - position % Self.blockByteCount + Self.blockByteCount
+            let count = min(target.count - done, Int(blockEnd - position))
+            let piece = UnsafeMutableRawBufferPointer(rebasing: target[done..<done + count])
+            if let readCount = try self.readBlock(into: piece, at: position, &failures) {
+                goodCount += 1
+                done += readCount
+                if readCount < count { break }
+            } else {
+                piece.initializeMemory(as: UInt8.self, repeating: Self.filler)
+                done += count
+            }
+        }
+        if let failure = failures.first, goodCount == 0, failures.count > 1 { throw failure }
+        return done
+    }
+
+    /// Reads bytes of one block; `nil` if the disk cannot.
+    private func readBlock(
+        into target: UnsafeMutableRawBufferPointer,
+        at offset: UInt64,
+        _ failures: inout [FileError]
+    ) throws(FileError) -> Int? {
+        if self.isUnreadable(offset..<offset + UInt64(target.count)) { return nil }
+        do throws(FileError) {
+            return try self.file.read(into: target, at: offset)
+        } catch {
+            guard error.isDiskFailure, self.unreadable.count < Self.unreadableCountMax else {
+                throw error
+            }
+            failures.append(error)
+            self.unreadable.append(offset - offset % Self.blockByteCount)
+            return nil
+        }
     }
 }

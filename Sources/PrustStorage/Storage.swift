@@ -26,6 +26,8 @@ package final class Storage: Sendable {
     ///   - directory: The data directory; `segments`, `index`, `LOCK` and `META` are in it.
     ///   - fileSystem: How files are reached.
     ///   - options: Sizes, and what a new directory is given.
+    ///   - lock: The lock of the directory, if ``closeKeepingLock()`` has handed it out; whoever
+    ///     passes it keeps it when this throws.
     ///   - hash: SHA-256 of a key, the key ID.
     ///   - progress: Called now and then while there is a log to read.
     ///   - sink: Gets the records that the index does not know yet, in log order; a key may come
@@ -36,11 +38,17 @@ package final class Storage: Sendable {
         directory: String,
         fileSystem: any FileSystem,
         options: StorageOptions,
+        lock: (any File)? = nil,
         hash: @escaping Hash,
         progress: (RecoveryProgress) -> Void = { _ in },
         sink: Sink
     ) throws(StorageError) -> Storage {
-        let lock = try Self.takeLock(directory, fileSystem)
+        let held: any File
+        if let lock {
+            held = lock
+        } else {
+            held = try Self.takeLock(directory, fileSystem)
+        }
         var options = options
         // An offset must fit in 32 bits, and a segment must hold more than its first block.
         options.segmentByteCount = min(
@@ -55,7 +63,7 @@ package final class Storage: Sendable {
             hash: hash
         )
         let result = try recovery.run(progress: progress, sink: sink)
-        return Storage(recovery, result, lock: lock)
+        return Storage(recovery, result, lock: held)
     }
 
     private init(_ recovery: Recovery, _ result: Recovery.Result, lock: any File) {
@@ -93,10 +101,19 @@ package final class Storage: Sendable {
 
     /// Closes the index and gives the lock back; the log must be closed, or failed, before.
     package func close() {
+        _ = self.closeKeepingLock()
+    }
+
+    /// Closes the index as ``close()`` does, but hands the lock out instead of giving it back.
+    ///
+    /// - Returns: The lock, for whoever opens the directory again; `nil` when the storage is closed
+    ///   already.
+    package func closeKeepingLock() -> (any File)? {
         self.index.close()
-        self.held.withLock { held in
-            held.lock = nil
-            held.start = nil
+        return self.held.withLock { held -> (any File)? in
+            let lock = held.lock
+            held = Held()
+            return lock
         }
     }
 

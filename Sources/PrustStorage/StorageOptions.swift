@@ -27,6 +27,10 @@ package struct StorageOptions: Sendable {
     package var replayByteCountMax: UInt64 = 512 * 1024 * 1024
     /// Opens although segments are gone; what was in them is lost on this node.
     package var allowMissingSegments = false
+    /// Does not open when records that were durable once are damaged.
+    ///
+    /// Otherwise they are reported, and what was written before them may be answered instead.
+    package var refusesCorruption = false
     /// Throws the index away and makes it again from the segments.
     package var rebuildIndex = false
 

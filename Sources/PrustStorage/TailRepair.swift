@@ -5,7 +5,9 @@ internal import PrustCore
 ///
 /// After the death of a process the last group may be in the page cache only; after a failed sync
 /// it may look written and be gone with the next power failure. So a last group that nothing
-/// proves durable is copied to a new segment, synced there, and then cut off where it was.
+/// proves durable is copied to a new segment, synced there, and then cut off where it was. Where
+/// the end holds damage that nobody may cut off, the log goes on in a new segment too, and the old
+/// one stays as it is.
 struct TailRepair {
     let directory: SegmentDirectory
     let options: StorageOptions
@@ -21,7 +23,7 @@ struct TailRepair {
     }
 
     func run(_ file: any File, _ tail: TailScan, byteCount: UInt64) throws(StorageError) -> Result {
-        if self.isHeaderValid, !tail.isDoubtful {
+        if self.isHeaderValid, !tail.isDoubtful, tail.keptEnd == nil {
             return try StorageError.wrap { () throws(FileError) in
                 try self.goOn(file, tail, byteCount: byteCount)
             }
@@ -30,7 +32,7 @@ struct TailRepair {
         do throws(StorageError) {
             return try self.move(group, from: file, tail)
         } catch .full(let error) {
-            guard self.isHeaderValid else { throw .full(error) }
+            guard self.isHeaderValid, tail.keptEnd == nil else { throw .full(error) }
             return try StorageError.wrap { () throws(FileError) in try self.rewrite(file, tail) }
         }
     }
@@ -76,6 +78,10 @@ struct TailRepair {
         while true {
             switch try scanner.next() {
             case .end:
+                // What could be read before and cannot now must not be left behind.
+                guard recordCount >= tail.groupRecordCount else {
+                    throw FileError(operation: "read", path: file.path, code: EIO)
+                }
                 return (bytes, recordCount)
             case .damage:
                 continue
@@ -95,6 +101,12 @@ struct TailRepair {
         }
     }
 
+    /// Copies the last group to the next segment, and ends this one.
+    ///
+    /// Once the next segment is made, its header says where this one ends: what stands behind that
+    /// is lost at the next start. So from then on no error may look as if the log could go on here.
+    ///
+    /// - Throws: `.full` when nothing was made.
     private func move(
         _ group: (bytes: [UInt8], recordCount: Int),
         from file: any File,
@@ -102,7 +114,8 @@ struct TailRepair {
     ) throws(StorageError) -> Result {
         let (next, overflow) = self.segment.addingReportingOverflow(1)
         guard !overflow else { throw .failed("the segment numbers have run out") }
-        let cutAt = tail.isDoubtful ? UInt64(tail.groupOffset ?? 0) : tail.end
+        let cutAt =
+            tail.keptEnd ?? (tail.isDoubtful ? UInt64(tail.groupOffset ?? 0) : tail.end)
         let header = SegmentHeader(
             segment: next,
             storageID: self.directory.storageID,
@@ -125,7 +138,7 @@ struct TailRepair {
             }
         }
         if let failure { throw failure }
-        try StorageError.wrap { () throws(FileError) in
+        do throws(FileError) {
             try file.truncate(to: cutAt)
             try file.sync()
             let path = self.directory.path(next)
@@ -140,6 +153,8 @@ struct TailRepair {
                 try newFile.truncate(to: end)
                 try newFile.sync()
             }
+        } catch {
+            throw .file(error)
         }
         return Result(
             start: SegmentLog.Start(segment: next, end: end, byteCount: byteCount),

@@ -12,8 +12,8 @@ extension JournalEvent {
         .warning,
         "Access was denied",
         explanation: """
-            A user who is known asked for something that none of his roles allows. The command did \
-            nothing. Keys are never logged.
+            Somebody asked for something that none of his roles allows, or that nobody may without \
+            a certificate. The command did nothing. Keys are never logged.
             """,
         remedy: """
             If he should be allowed: "prustadm role" shows and changes what his roles permit. If \
@@ -27,10 +27,13 @@ extension JournalEvent {
         "434fc84b2c864af1a4f9d93707d679b2",
         .warning,
         "A login failed",
-        explanation: "The user is unknown or disabled, or the password is wrong.",
+        explanation: """
+            The user is unknown or disabled, the password is wrong, the certificate is revoked, or \
+            too many passwords were waiting to be checked; the entry says which.
+            """,
         remedy: """
             A single one is a mistake. Many are a client with an old password or somebody who \
-            guesses; attempts are limited for each address and name.
+            guesses; attempts are limited for each address and for each name.
             """,
         isAudit: true
     )
@@ -41,8 +44,11 @@ extension JournalEvent {
         .warning,
         "Logins are refused for a while after too many failures",
         explanation: """
-            An address or a name has failed too often. Its attempts are refused without looking at \
-            the password until the time in the entry.
+            A name from one address, an address with all names, or a name from all addresses has \
+            failed too often in a minute. Attempts are refused without looking at the password \
+            until some time has passed, at most a minute. Clients that are logged in, addresses \
+            from which the name has logged in before, and certificates are not concerned by what \
+            others do with the name.
             """,
         remedy: """
             If it is a client of yours, give it the right password. If it is not, block its \

@@ -12,12 +12,12 @@ extension JournalEvent {
         .warning,
         "A certificate expires soon",
         explanation: """
-            The entry names the file and the time. When it has expired, nobody can connect any \
-            more; connections that are open stay open.
+            The entry names the file and the time; it comes once a day. When the certificate has \
+            expired, nobody can connect any more; connections that are open stay open.
             """,
         remedy: """
-            Make or fetch a new certificate, put it in the place of the old one and run \
-            "systemctl reload prustdb". No restart is needed.
+            Run "prustadm node renew" on the node that has the CA key, or put a new certificate in \
+            the place of the old one; then run "systemctl reload prustdb". No restart is needed.
             """
     )
 
@@ -28,11 +28,11 @@ extension JournalEvent {
         "A certificate has expired",
         explanation: """
             Clients refuse this node's certificate, or this node refuses all of theirs; the entry \
-            names the file. A wrong clock of the machine looks the same.
+            names the file and comes once a day. A wrong clock of the machine looks the same.
             """,
         remedy: """
-            Check the clock ("timedatectl"). Put a new certificate in the place of the old one and \
-            run "systemctl reload prustdb".
+            Check the clock ("timedatectl"). Then renew as before expiry: "prustadm node renew", \
+            or a new certificate in the place of the old one, and "systemctl reload prustdb".
             """
     )
 
@@ -42,8 +42,10 @@ extension JournalEvent {
         .warning,
         "The limit of connections is reached and new ones are refused",
         explanation: """
-            As many clients are connected as the settings allow. More are turned away with an \
-            error that names the limit. The entry comes once for a while, not for each client.
+            As many clients are connected as the setting that the entry names allows: all of \
+            them, those of one address, or those whose TLS handshake is under way. One more is \
+            closed before TLS, so it learns no reason; of handshakes it is the oldest that is \
+            closed. The first in a minute is written, then how many more there were.
             """,
         remedy: """
             Look for clients that open a connection for each command. If all of them are needed, \
@@ -57,14 +59,16 @@ extension JournalEvent {
         .warning,
         "TLS handshakes failed",
         explanation: """
-            Some clients could not connect in the time that the entry sums up. The counts tell the \
-            reasons: no certificate, one of another authority, an expired one, an old TLS version, \
-            no TLS at all, or silence.
+            A client could not connect; the entry tells its address and the reason: no \
+            certificate, one of another authority, an expired one, an old TLS version, no TLS at \
+            all, or silence. For each reason and address the first in a minute are written, then \
+            how many more there were.
             """,
         remedy: """
             One client that cannot connect: compare its CA and certificate with those of \
-            "prustadm client create". Many from one address that nobody knows: somebody tries \
-            doors; a firewall is the remedy.
+            "prustadm client create". A load balancer that only opens and closes connections: let \
+            it ask /readyz. Many from one address that nobody knows: somebody tries doors; a \
+            firewall is the remedy.
             """
     )
 }

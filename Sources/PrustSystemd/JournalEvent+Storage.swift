@@ -78,8 +78,8 @@ extension JournalEvent {
         .critical,
         "The log cannot be written",
         explanation: """
-            A write or a sync to disk failed. After that nobody can know what is on disk, so no \
-            write is acknowledged any more; clients get an error. Reads go on. The daemon closes \
+            A write or a sync to disk failed. After that nobody can know what is on disk, so \
+            nothing is acknowledged any more; clients get an error, readers too. The daemon closes \
             the log and opens it again, reading what is really there.
             """,
         remedy: """

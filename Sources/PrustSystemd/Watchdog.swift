@@ -80,15 +80,3 @@ package struct Watchdog: Sendable {
         return Decision(feed: false, ask: ask, silent: silent.map { self.names[$0] }, warn: warn)
     }
 }
-
-extension MonotonicInstant {
-    /// Later by a duration; saturates at the end of the clock.
-    fileprivate func advanced(by duration: Duration) -> MonotonicInstant {
-        let (seconds, attoseconds) = duration.components
-        let whole = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let part = whole.partialValue.addingReportingOverflow(attoseconds / 1_000_000_000)
-        let sum = self.nanoseconds.addingReportingOverflow(part.partialValue)
-        let overflow = whole.overflow || part.overflow || sum.overflow
-        return MonotonicInstant(nanoseconds: overflow ? .max : sum.partialValue)
-    }
-}

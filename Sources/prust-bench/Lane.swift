@@ -6,15 +6,36 @@ import PrustWire
 struct LaneItem: Sendable {
     let record: Record
     let command: ByteBuffer
+    /// Whether the command left at least once; without a reply its outcome is unknown.
+    var isSent = false
 }
 
 /// One connection that works records off in their order.
 ///
 /// Records of the same key take the same lane, so that the last one wins. When the connection
 /// breaks, everything that has no reply is sent again on the next one: writing the same value twice
-/// is harmless, and nobody else is expected to write these keys meanwhile.
+/// is harmless, and nobody else is expected to write these keys meanwhile. A lane that was away or
+/// owed replies for too long ends the whole work.
 final class Lane: PipelineDelegate {
     typealias Judge = @Sendable (Record, RESPValue) -> RecordOutcome
+
+    /// What a lane leaves when it ends; that of several is added up.
+    struct Rest: Sendable {
+        /// The number of the first record that has no outcome.
+        var unfinished: Int?
+        /// Whether a command was sent whose reply has not come.
+        var hasUnanswered = false
+        /// Keys whose latest record is not what the server holds.
+        var differences: [RecordProblem] = []
+
+        mutating func add(_ other: Self) {
+            if let number = other.unfinished {
+                self.unfinished = min(self.unfinished ?? number, number)
+            }
+            self.hasUnanswered = self.hasUnanswered || other.hasUnanswered
+            self.differences += other.differences
+        }
+    }
 
     private static let reconnectPause = TimeAmount.milliseconds(200)
     private static let writeByteCount = 64 * 1024
@@ -25,8 +46,10 @@ final class Lane: PipelineDelegate {
     private let budget: Budget
     private let depth: Int
     private let judge: Judge
-    /// How long a lost connection may stay away.
+    /// How long a lost connection may stay away, until the next one has had a reply.
     private let patience: TimeAmount
+    private var watch: SilenceWatch
+    private var isWatching = false
     private var handler: PipelineHandler<Lane>?
     private var pending = CircularBuffer<LaneItem>()
     private var inFlight = CircularBuffer<LaneItem>()
@@ -44,6 +67,7 @@ final class Lane: PipelineDelegate {
         self.depth = settings.pipelineDepth
         self.judge = settings.judge
         self.patience = settings.patience
+        self.watch = SilenceWatch(bound: settings.silenceMax, now: .now())
         self.board = board
         self.budget = budget
         self.eventLoop = eventLoop
@@ -64,22 +88,43 @@ final class Lane: PipelineDelegate {
     }
 
     /// Ends the lane; what is left has no outcome.
-    func close() -> (unfinished: Int?, differences: [RecordProblem]) {
+    func close() -> Rest {
         self.isClosing = true
         self.handler?.close()
-        let unfinished = (self.inFlight.first ?? self.pending.first)?.record.number
-        return (unfinished, Array(self.differences.values))
+        let first = self.inFlight.first ?? self.pending.first
+        return Rest(
+            unfinished: first?.record.number,
+            hasUnanswered: first?.isSent ?? false,
+            differences: Array(self.differences.values)
+        )
     }
 
     private func pump() {
         guard let handler = self.handler else { return }
-        while self.inFlight.count < self.depth, let item = self.pending.popFirst() {
+        if self.inFlight.isEmpty { self.watch.reset(now: .now()) }
+        while self.inFlight.count < self.depth, var item = self.pending.popFirst() {
+            item.isSent = true
             self.inFlight.append(item)
             var command = item.command
             self.buffer.writeBuffer(&command)
             if self.buffer.readableBytes >= Self.writeByteCount { self.flush(handler) }
         }
         self.flush(handler)
+        self.watchSilence()
+    }
+
+    private func watchSilence() {
+        guard !self.isWatching, !self.inFlight.isEmpty else { return }
+        self.isWatching = true
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.eventLoop.scheduleTask(deadline: self.watch.deadline) { bound.value.checkSilence() }
+    }
+
+    private func checkSilence() {
+        self.isWatching = false
+        guard !self.isClosing, self.handler != nil, !self.inFlight.isEmpty else { return }
+        guard self.watch.isOver(now: .now()) else { return self.watchSilence() }
+        self.board.fail(BenchError(.unreachable, self.watch.message))
     }
 
     private func flush(_ handler: PipelineHandler<Lane>) {
@@ -93,6 +138,7 @@ final class Lane: PipelineDelegate {
             self.board.fail(BenchError(.failed, "the server sent a reply to no command"))
             return
         }
+        self.lostAt = nil
         let record = item.record
         switch self.judge(record, reply) {
         case .done:
@@ -123,6 +169,7 @@ final class Lane: PipelineDelegate {
     func receivedAll() {
         self.board.add(doneCount: self.done.count, byteCount: self.done.byteCount)
         self.done = (0, 0)
+        self.watch.reset(now: .now())
         self.pump()
         self.budget.give(itemCount: self.freed.itemCount, byteCount: self.freed.byteCount)
         self.freed = (0, 0)
@@ -136,7 +183,7 @@ final class Lane: PipelineDelegate {
         self.pending = self.inFlight
         self.inFlight = CircularBuffer()
         self.buffer.clear()
-        self.lostAt = .now()
+        self.lostAt = self.lostAt ?? .now()
         self.reconnectLater(reason)
     }
 
@@ -156,7 +203,7 @@ final class Lane: PipelineDelegate {
     private func reconnected(_ result: Result<Void, any Error>) {
         switch result {
         case .success:
-            self.lostAt = nil
+            if self.inFlight.isEmpty { self.lostAt = nil }
             self.board.reconnected()
             if self.isClosing { self.handler?.close() }
         case .failure(let error):

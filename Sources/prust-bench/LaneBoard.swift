@@ -35,6 +35,8 @@ final class LaneBoard: Sendable {
         var doneCount = 0
         var doneByteCount = 0
         var refusedCount = 0
+        /// Those of the refused for which the server cannot say whether it wrote them.
+        var unknownCount = 0
         var reconnectCount = 0
         var problems: [RecordProblem] = []
         /// What ends the whole work.
@@ -63,6 +65,7 @@ final class LaneBoard: Sendable {
     func refused(_ record: Record, _ problem: String) {
         self.tally.withLock { tally in
             tally.refusedCount += 1
+            if problem.hasPrefix("UNKNOWN") { tally.unknownCount += 1 }
             if tally.problems.count < Self.problemCountMax {
                 tally.problems.append(RecordProblem(record, problem))
             }

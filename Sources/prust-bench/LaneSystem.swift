@@ -12,14 +12,17 @@ final class LaneSystem {
         let connectionCount: Int
         let pipelineDepth: Int
         let threadCount: Int
+        /// How long a lost connection may stay away.
         let patience: TimeAmount
+        /// How long a connection may owe replies and get none.
+        let silenceMax: TimeAmount
         let refusedCountMax: Int
         let judge: Lane.Judge
+        /// Bytes of the records under way, on all connections together.
+        var byteCountMax = 64 * 1024 * 1024
     }
 
     static let differenceCountMax = 100_000
-    /// Bytes of the records under way, on all connections together.
-    private static let byteCountMax = 64 * 1024 * 1024
     private static let batchItemCount = 32
 
     let board: LaneBoard
@@ -34,7 +37,7 @@ final class LaneSystem {
         self.board = LaneBoard(refusedCountMax: settings.refusedCountMax)
         self.budget = Budget(
             itemCountMax: settings.connectionCount * settings.pipelineDepth * 4,
-            byteCountMax: Self.byteCountMax
+            byteCountMax: settings.byteCountMax
         )
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threadCount)
         self.batches = Array(repeating: [], count: settings.connectionCount)
@@ -68,7 +71,14 @@ final class LaneSystem {
     }
 
     /// Sends a record; waits while too much is under way, and meanwhile calls `tick`.
+    ///
+    /// - Parameters:
+    ///   - record: The record.
+    ///   - command: Its command.
+    ///   - tick: Called now and then.
+    /// - Throws: What ended the work before the record was taken; it will not be sent.
     func send(_ record: Record, command: ByteBuffer, tick: () -> Void) throws(BenchError) {
+        if let failure = self.board.failure { throw failure }
         let cost = Self.cost(of: record)
         while !self.budget.take(byteCount: cost) {
             self.flush()
@@ -79,7 +89,6 @@ final class LaneSystem {
         let index = Int(truncatingIfNeeded: Self.hash(record.key) % UInt64(self.lanes.count))
         self.batches[index].append(LaneItem(record: record, command: command))
         if self.batches[index].count >= Self.batchItemCount { self.flush(index) }
-        if let failure = self.board.failure { throw failure }
     }
 
     /// Waits until everything that was sent has an outcome.
@@ -93,22 +102,21 @@ final class LaneSystem {
         if let failure = self.board.failure { throw failure }
     }
 
-    /// Ends the connections.
+    /// Ends the connections; what was not given to them yet is not sent any more.
     ///
-    /// - Returns: The number of the first record that has no outcome, and what differs.
-    func close() -> (unfinished: Int?, differences: [RecordProblem]) {
-        self.flush()
-        var unfinished: Int?
-        var differences: [RecordProblem] = []
+    /// - Returns: What is left, with the differences in the order of the file.
+    func close() -> Lane.Rest {
+        let unsent = self.batches.compactMap { $0.first?.record.number }
+        var rest = Lane.Rest(unfinished: unsent.min())
         for lane in self.lanes {
-            guard let end = try? lane.eventLoop.submit({ lane.value.close() }).wait() else {
+            guard let part = try? lane.eventLoop.submit({ lane.value.close() }).wait() else {
                 continue
             }
-            differences += end.differences
-            if let number = end.unfinished { unfinished = min(unfinished ?? number, number) }
+            rest.add(part)
         }
         try? self.group.syncShutdownGracefully()
-        return (unfinished, differences.sorted { $0.record < $1.record })
+        rest.differences.sort { $0.record < $1.record }
+        return rest
     }
 
     /// FNV-1a with a final mix, the same in every process.

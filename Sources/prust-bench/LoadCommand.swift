@@ -13,7 +13,8 @@ struct LoadCommand: ParsableCommand {
             earlier one; give --key several times where one field does not tell records apart, \
             for example
               apt-cache dumpavail | prust-bench load - --format deb822 --key Package
-            When the work ends early, it says with which --skip to go on.
+            When the work ends early, it says with which --skip to go on. Exit status 6 when it \
+            gives the node up while records have no answer: they may have been written.
             """
     )
 
@@ -61,14 +62,31 @@ struct LoadCommand: ParsableCommand {
         }
         let summary = work.run(file)
         try self.report(summary)
-        if let failure = summary.failure { throw failure }
-        if summary.tally.refusedCount > 0 { throw ExitCode(BenchError.Status.failed.rawValue) }
+        guard let status = Self.status(summary) else { return }
+        guard let failure = summary.failure else { throw ExitCode(status.rawValue) }
+        throw BenchError(status, failure.message)
+    }
+
+    /// How the program ends; `nil` when every record was written.
+    static func status(_ summary: RecordWork.Summary) -> BenchError.Status? {
+        if summary.tally.unknownCount > 0 { return .outcomeUnknown }
+        if let failure = summary.failure {
+            // A SET that was sent to a node that is gone may have been done.
+            let isUnknown = failure.status == .unreachable && summary.hasUnanswered
+            return isUnknown ? .outcomeUnknown : failure.status
+        }
+        return summary.tally.refusedCount > 0 ? .failed : nil
+    }
+
+    /// How many records need not be sent again when the work ended early: each of them was answered
+    /// or skipped.
+    static func resumeSkip(_ summary: RecordWork.Summary) -> Int? {
+        guard summary.failure != nil else { return nil }
+        return (summary.unfinished ?? summary.skipped + summary.records + 1) - 1
     }
 
     private func report(_ summary: RecordWork.Summary) throws {
-        let resume = summary.failure.map { _ in
-            (summary.unfinished ?? summary.skipped + summary.records + 1) - 1
-        }
+        let resume = Self.resumeSkip(summary)
         let report = Report(
             records: summary.records,
             skipped: summary.skipped,

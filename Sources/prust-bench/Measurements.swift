@@ -29,6 +29,8 @@ struct Measurements: Sendable {
     private(set) var series: [Series] = Operation.allCases.map { _ in Series() }
     private(set) var errors: [String: Int] = [:]
     var reconnectCount = 0
+    /// Why the node was given up, if it was.
+    var outage: String?
 
     mutating func record(_ operation: Int, nanoseconds: Int64, isMiss: Bool) {
         self.series[operation].record(nanoseconds: nanoseconds)
@@ -45,5 +47,6 @@ struct Measurements: Sendable {
         for index in self.series.indices { self.series[index].add(other.series[index]) }
         for (kind, count) in other.errors { self.recordError(kind, count: count) }
         self.reconnectCount += other.reconnectCount
+        self.outage = self.outage ?? other.outage
     }
 }

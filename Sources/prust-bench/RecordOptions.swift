@@ -38,7 +38,13 @@ struct RecordOptions: ParsableArguments {
     @Option(help: "Refused records after which the work ends.")
     var maxErrors = 100
 
-    @Option(help: "How long to try to reach the node again when the connection is lost.")
+    @Option(
+        help: ArgumentHelp(
+            "How long to try to reach the node again when a connection is lost, and how long to"
+                + " wait for a reply, then 1s at least.",
+            valueName: "time"
+        )
+    )
     var retry = DurationArgument(.seconds(30))
 
     @Flag(help: "Print the report as JSON.")
@@ -69,6 +75,7 @@ struct RecordOptions: ParsableArguments {
             pipelineDepth: self.pipeline,
             threadCount: self.threads,
             patience: self.retry.duration.timeAmount,
+            silenceMax: SilenceWatch.bound(retry: self.retry.duration),
             refusedCountMax: self.maxErrors,
             judge: judge
         )

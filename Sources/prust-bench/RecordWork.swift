@@ -14,6 +14,8 @@ struct RecordWork {
         var differences: [RecordProblem] = []
         /// The first record whose outcome is not known, and why the work ended before its time.
         var unfinished: Int?
+        /// Whether a command was sent whose reply has not come.
+        var hasUnanswered = false
         var failure: BenchError?
     }
 
@@ -59,9 +61,10 @@ struct RecordWork {
         }
         self.progress.clear()
         self.summary.seconds = self.progress.seconds
-        let end = self.system.close()
-        self.summary.unfinished = end.unfinished
-        self.summary.differences = end.differences
+        let rest = self.system.close()
+        self.summary.unfinished = rest.unfinished
+        self.summary.hasUnanswered = rest.hasUnanswered
+        self.summary.differences = rest.differences
         self.summary.tally = self.system.board.current
         return self.summary
     }
@@ -91,14 +94,14 @@ struct RecordWork {
                     self.summary.skipped += 1
                     continue
                 }
+                let system = self.system
+                try system.send(record, command: self.command(record)) { self.tick() }
                 self.summary.records += 1
                 if self.seen.count < Self.keyCountMax,
                     !self.seen.insert(LaneSystem.hash(record.key)).inserted
                 {
                     self.summary.repeatedKeys += 1
                 }
-                let system = self.system
-                try system.send(record, command: self.command(record)) { self.tick() }
             }
         } catch let error as RecordError {
             throw BenchError(.failed, "\(self.options.file), \(error)")

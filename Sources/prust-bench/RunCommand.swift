@@ -14,6 +14,8 @@ struct RunCommand: ParsableCommand {
             --rate it is an open loop: operations are due at fixed moments, and latency counts \
             from there, so that a stall shows in full. Fill the keys first with
               prust-bench run --mix set=1 --distribution sequential --keys N --requests N
+            Connections that are lost are made again. When no reply comes at all for --retry, the \
+            run ends with what was measured and exit status 3.
             """
     )
 
@@ -51,6 +53,14 @@ struct RunCommand: ParsableCommand {
 
     @Option(help: "Operations a second, an open loop.")
     var rate: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long to go on while the node sends no reply at all; 1s at least.",
+            valueName: "time"
+        )
+    )
+    var retry = DurationArgument(.seconds(30))
 
     @Option(help: "Event loops, 1 to 256.")
     var threads = 1
@@ -113,6 +123,7 @@ struct RunCommand: ParsableCommand {
             warmup: self.warmup.duration.timeAmount,
             duration: (self.duration?.duration ?? .seconds(10)).timeAmount,
             requestCount: self.requests,
+            silenceMax: SilenceWatch.bound(retry: self.retry.duration),
             seed: self.seed
         )
         let report = try Runner(plan: plan).run()
@@ -121,6 +132,7 @@ struct RunCommand: ParsableCommand {
         } else {
             Terminal.result(report.table)
         }
+        if let error = report.error { throw BenchError(.unreachable, error) }
         if !report.errors.isEmpty { throw ExitCode(BenchError.Status.failed.rawValue) }
     }
 }
@@ -151,17 +163,18 @@ struct Runner {
     private func measure(_ loops: [NIOLoopBound<RunLoop>]) throws -> RunReport {
         var startedAt = NIODeadline.now()
         let ends = loops.map { loop in loop.eventLoop.flatSubmit { loop.value.start() } }
+        let ended = EventLoopFuture.andAllSucceed(ends, on: loops[0].eventLoop)
         if self.plan.warmup > .zero {
-            try Self.sleep(loops[0].eventLoop, self.plan.warmup)
+            try Self.wait(for: ended, atMost: self.plan.warmup)
             for loop in loops {
                 try loop.eventLoop.submit { loop.value.beginRecording() }.wait()
             }
             startedAt = .now()
         }
         if self.plan.requestCount == nil {
-            try Self.sleep(loops[0].eventLoop, self.plan.duration)
+            try Self.wait(for: ended, atMost: self.plan.duration)
         } else {
-            for end in ends { try end.wait() }
+            try ended.wait()
         }
         var all = Measurements()
         for loop in loops {
@@ -169,11 +182,18 @@ struct Runner {
         }
         let nanoseconds = (NIODeadline.now() - startedAt).nanoseconds
         for loop in loops { try loop.eventLoop.submit { loop.value.close() }.wait() }
-        for end in ends { try? end.wait() }
+        try? ended.wait()
         return RunReport(self.plan, all, seconds: Double(max(nanoseconds, 1)) / 1e9)
     }
 
-    private static func sleep(_ eventLoop: any EventLoop, _ amount: TimeAmount) throws {
-        try eventLoop.scheduleTask(in: amount) {}.futureResult.wait()
+    /// Waits for this long, or until all loops have given the node up.
+    private static func wait(
+        for future: EventLoopFuture<Void>,
+        atMost amount: TimeAmount
+    ) throws {
+        let promise = future.eventLoop.makePromise(of: Void.self)
+        future.cascade(to: promise)
+        future.eventLoop.scheduleTask(in: amount) { promise.succeed() }
+        try promise.futureResult.wait()
     }
 }

@@ -100,6 +100,7 @@ final class RunConnection: PipelineDelegate {
     }
 
     func receivedAll() {
+        if let now = self.now { self.owner.replied(at: now) }
         self.now = nil
         self.owner.hasRoom(self)
     }

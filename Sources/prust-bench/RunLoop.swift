@@ -6,7 +6,12 @@ import PrustDBClient
 /// Everything happens on the loop. In a closed loop each connection keeps its pipeline full. In an
 /// open loop operations are due at fixed moments, whoever is free takes the next one, and latency
 /// counts from the moment at which it was due: a stall of the server is seen in full.
+///
+/// When the node sends no reply at all for too long, the loop gives it up and ends.
 final class RunLoop {
+    /// How often a loop looks whether it is owed anything.
+    private static let silenceCheckPause = TimeAmount.seconds(1)
+
     private let plan: RunPlan
     private let eventLoop: any EventLoop
     private let done: EventLoopPromise<Void>
@@ -23,12 +28,14 @@ final class RunLoop {
     private var interval: TimeAmount?
     private var ticker: Scheduled<Void>?
     private var nextConnection = 0
+    private var watch: SilenceWatch
 
     init(plan: RunPlan, index: Int, eventLoop: any EventLoop) {
         self.plan = plan
         self.eventLoop = eventLoop
         self.done = eventLoop.makePromise()
         self.writer = CommandWriter(plan: plan, loop: index)
+        self.watch = SilenceWatch(bound: plan.silenceMax, now: .now())
         self.remaining = plan.requestCount.map {
             RunPlan.share(of: $0, index: index, count: plan.threadCount)
         }
@@ -53,7 +60,8 @@ final class RunLoop {
         .andAllSucceed(self.connections.map { $0.connect() }, on: self.eventLoop)
     }
 
-    /// Begins; the future ends when the number of requests is done, or after `stop`.
+    /// Begins; the future ends when the number of requests is done, the node is given up, or after
+    /// `close`.
     func start() -> EventLoopFuture<Void> {
         self.isSending = true
         self.isRecording = self.plan.warmup == .zero
@@ -63,6 +71,8 @@ final class RunLoop {
         } else {
             for connection in self.connections { connection.fill() }
         }
+        self.watch.reset(now: .now())
+        self.checkSilence()
         self.finishIfDone()
         return self.done.futureResult
     }
@@ -101,6 +111,9 @@ final class RunLoop {
         self.measurements.recordError(kind, count: count)
     }
 
+    /// The node is there: it answers.
+    func replied(at now: NIODeadline) { self.watch.reset(now: now) }
+
     func reconnected() { self.measurements.reconnectCount += 1 }
 
     /// A connection has room again.
@@ -122,6 +135,22 @@ final class RunLoop {
         guard !self.isDone else { return }
         self.isDone = true
         self.done.succeed()
+    }
+
+    private func checkSilence() {
+        guard self.isSending, !self.isDone else { return }
+        let now = NIODeadline.now()
+        // Between the operations of a slow open loop nothing is owed.
+        if self.isOpen, self.dueAt > now, self.connections.allSatisfy({ $0.isIdle }) {
+            self.watch.reset(now: now)
+        }
+        guard !self.watch.isOver(now: now) else {
+            self.measurements.outage = self.watch.message
+            return self.finish()
+        }
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        let next = min(self.watch.deadline, now + Self.silenceCheckPause)
+        self.eventLoop.scheduleTask(deadline: next) { bound.value.checkSilence() }
     }
 
     private func tick() {

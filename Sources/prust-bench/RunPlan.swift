@@ -16,6 +16,8 @@ struct RunPlan: Sendable {
     let warmup: TimeAmount
     let duration: TimeAmount
     let requestCount: Int?
+    /// How long the node may send no reply before an event loop gives it up.
+    let silenceMax: TimeAmount
     let seed: UInt64
 
     /// How much of a number falls to one of several that share it.

@@ -33,6 +33,8 @@ struct RunReport: Encodable {
     let total: Latency
     let errors: [String: Int]
     let reconnects: Int
+    /// Why the run ended before its time, if it did.
+    let error: String?
 
     init(_ plan: RunPlan, _ measurements: Measurements, seconds: Double) {
         self.seconds = seconds
@@ -65,6 +67,7 @@ struct RunReport: Encodable {
         self.total = Self.latency(all)
         self.errors = measurements.errors
         self.reconnects = measurements.reconnectCount
+        self.error = measurements.outage
     }
 
     private static func latency(_ series: Measurements.Series) -> Latency {

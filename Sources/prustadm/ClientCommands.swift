@@ -22,7 +22,8 @@ struct ClientCommand: AsyncParsableCommand {
             abstract: "Signs a client certificate, and makes the user if there is none.",
             discussion: """
                 Writes ca.crt, client.crt, client.key and the profile client.yaml into a new \
-                directory. With --csr the key stays where it was made.
+                directory. With --csr the key stays where it was made, and client.yaml must be \
+                told where.
                 """
         )
 
@@ -46,12 +47,6 @@ struct ClientCommand: AsyncParsableCommand {
         func run() async throws {
             let name = try PathPart.checked(self.name)
             let files = ClientFiles(directory: self.out ?? "./\(name)")
-            guard !files.isBegun else {
-                throw CommandFailure(
-                    .failed,
-                    "\(files.directory) holds credentials already: say --out another directory"
-                )
-            }
             let creation = ClientCreation(
                 name: name,
                 roles: self.role.isEmpty ? nil : self.role,
@@ -63,6 +58,7 @@ struct ClientCommand: AsyncParsableCommand {
             let nodes = AdminJSON.decodeAnswer(StatusReport.self, from: status).map {
                 [$0.advertise]
             }
+            try files.prepare()
             let body = try await client.send(
                 "POST",
                 "/v1/clients",
@@ -71,6 +67,7 @@ struct ClientCommand: AsyncParsableCommand {
             guard let credentials = AdminJSON.decodeAnswer(ClientCredentials.self, from: body)
             else { throw CommandFailure(.unknownOutcome, "the node's answer cannot be read") }
             try files.write(credentials, nodes: nodes ?? [])
+            if credentials.key == nil { try files.leaveKeyOpen() }
             self.show(credentials, files)
         }
 
@@ -90,6 +87,9 @@ struct ClientCommand: AsyncParsableCommand {
                 now: MachineClock.nowSeconds()
             )
             Console.print("\(credentials.name): \(files.directory) (good for \(days))")
+            if credentials.key == nil {
+                Console.note("next: say in \(files.profile) where the key is (key: FILE)")
+            }
         }
     }
 

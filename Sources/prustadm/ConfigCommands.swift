@@ -29,13 +29,7 @@ struct ConfigCommand: AsyncParsableCommand {
         func run() throws {
             var problems: [SettingsProblem] = []
             do throws(SettingsError) {
-                // Credentials are there only in the service, so any directory will do.
-                let environment = ["CREDENTIALS_DIRECTORY": "/run/credentials/prustdb.service"]
-                _ = try Settings.load(
-                    file: self.file,
-                    environment: environment,
-                    flags: SettingFlags()
-                )
+                _ = try OfflineSettings.load(file: self.file)
             } catch {
                 problems = error.problems
             }
@@ -84,15 +78,7 @@ struct ConfigCommand: AsyncParsableCommand {
             if self.defaults {
                 return self.show(Settings.Loaded(settings: .defaults, origins: [:]))
             }
-            if let file = self.file {
-                return self.show(
-                    try Settings.loadWithOrigins(
-                        file: file,
-                        environment: [:],
-                        flags: SettingFlags()
-                    )
-                )
-            }
+            if let file = self.file { return self.show(try OfflineSettings.load(file: file)) }
             let body = try await self.target.client().send("GET", "/v1/settings")
             try self.target.show([SettingReport].self, body) { reports in
                 TextTable.text(

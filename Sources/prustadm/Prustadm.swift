@@ -17,8 +17,8 @@ struct Prustadm: AsyncParsableCommand {
         version: AdminClient.version,
         subcommands: [
             BootstrapCommand.self, StatusCommand.self, ReloadCommand.self, ClientCommand.self,
-            UserCommand.self, RoleCommand.self, ConfigCommand.self, LimitsCommand.self,
-            DoctorCommand.self, CompletionCommand.self,
+            UserCommand.self, RoleCommand.self, NodeCommand.self, ConfigCommand.self,
+            LimitsCommand.self, DoctorCommand.self, CompletionCommand.self,
         ]
     )
 

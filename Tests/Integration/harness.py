@@ -8,8 +8,11 @@ tried without the daemon (`--server redis`).
 import argparse
 import atexit
 import contextlib
+import http.client
+import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -31,6 +34,23 @@ OPEN_FILES_WANTED = 20000
 
 class Failure(Exception):
     """A test found something wrong; the message says what."""
+
+
+def check(name, found, expected):
+    if found != expected:
+        raise Failure(f"{name}: expected {expected!r:.200}, found {found!r:.200}")
+
+
+def eventually(name, condition, timeout=5.0):
+    """Waits until the condition gives something true, which is returned."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise Failure(f"{name}: not within {timeout:g} s")
+        time.sleep(0.005)
 
 
 def free_port():
@@ -178,8 +198,9 @@ class PrustDB(Server):
 
     name = "prustdb"
 
-    def __init__(self, binary=None, directory=None, arguments=()):
+    def __init__(self, binary=None, directory=None, arguments=(), variables=()):
         super().__init__()
+        self.variables = dict(variables)  # Settings as variables of the environment.
         self.binary = pathlib.Path(binary or default_binary())
         if not os.access(self.binary, os.X_OK):
             raise Failure(f"{self.binary}: no such program (build it, or name it with --binary)")
@@ -198,10 +219,59 @@ class PrustDB(Server):
 
     def environment(self):
         # Under systemd these would make the daemon talk to the service manager of this session.
-        drop = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "JOURNAL_STREAM",
-                "CREDENTIALS_DIRECTORY"}
-        return {name: value for name, value in os.environ.items()
+        drop = {"NOTIFY_SOCKET", "INVOCATION_ID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID",
+                "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY"}
+        kept = {name: value for name, value in os.environ.items()
                 if name not in drop and not name.startswith("PRUSTDB_")}
+        return kept | self.variables
+
+    def context_of(self, credentials):
+        """Returns a TLS context with the certificate in a directory; `None` is none."""
+        context = self.context(with_certificate=False)
+        if credentials is not None:
+            context.load_cert_chain(credentials / "client.crt", credentials / "client.key")
+        return context
+
+    def connect_as(self, credentials, source=HOST, timeout=10.0):
+        """Connects with the certificate in a directory, or none, from an address of loopback."""
+        plain = socket.create_connection((HOST, self.port), timeout, source_address=(source, 0))
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.ExitStack() as stack:
+            stack.callback(plain.close)
+            wrapped = self.context_of(credentials).wrap_socket(plain, server_hostname=HOST)
+            stack.pop_all()
+        return WrappedConnection(wrapped)
+
+    def admin(self, method, path, body=None, expected=None):
+        """Sends one request over the admin socket; returns the answer if it has the status."""
+        with contextlib.closing(AdminConnection(self, over_socket=True)) as connection:
+            status, answer = connection.request(method, path, body)
+        if status not in ((200, 201) if expected is None else (expected,)):
+            raise Failure(f"{method} {path}: status {status}: {answer}")
+        return answer
+
+    def make_client(self, name, roles=None):
+        """Signs a certificate for a user; returns the directory of its credentials."""
+        body = {"name": name} | ({} if roles is None else {"roles": list(roles)})
+        answer = self.admin("POST", "/v1/clients", body)
+        directory = self.directory / f"client-{answer['serial']}"
+        directory.mkdir()
+        for file, part in (("client.crt", "certificate"), ("client.key", "key"),
+                           ("ca.crt", "ca")):
+            (directory / file).write_text(answer[part])
+        return directory
+
+    def log_size(self):
+        return os.stat(self.log_path).st_size
+
+    def log_entries(self, start=0):
+        """Returns the facts of each line that was logged after an offset, as dictionaries."""
+        with open(self.log_path, "rb") as log:
+            log.seek(start)
+            lines = log.read().decode(errors="replace").splitlines()
+        return [{name: quoted if plain == "" else plain
+                 for name, quoted, plain in LOG_FACT.findall(line)} | {"line": line}
+                for line in lines]
 
     def http(self, path, timeout=5.0):
         url = f"http://{HOST}:{self.metrics_port}{path}"
@@ -223,6 +293,48 @@ class PrustDB(Server):
                 with contextlib.suppress(ValueError):
                     samples[name] = float(value)
         return samples
+
+
+LOG_FACT = re.compile(r' ([a-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^ "]\S*))')
+
+
+class WrappedConnection(Connection):
+    """A connection over a socket that was made elsewhere."""
+
+    def __init__(self, ready):  # pylint: disable=super-init-not-called
+        self.socket = ready
+        self.buffer = bytearray()
+
+
+class AdminConnection:
+    """An open connection to the admin API, over TLS or the Unix socket; never opened again."""
+
+    def __init__(self, server, credentials=None, over_socket=False, timeout=10.0):
+        if over_socket:
+            self.http = http.client.HTTPConnection("localhost", timeout=timeout)
+            self.http.sock = socket.socket(socket.AF_UNIX)
+            self.http.sock.settimeout(timeout)
+            self.http.sock.connect(str(server.data_directory / "admin.sock"))
+        else:
+            context = server.context_of(credentials)
+            context.set_alpn_protocols(["http/1.1"])
+            self.http = http.client.HTTPSConnection(HOST, server.port, context=context,
+                                                    timeout=timeout)
+            self.http.connect()
+        self.http.auto_open = 0
+
+    def request(self, method, path, body=None):
+        """Returns (status, answer); status 0 when the server has closed the connection."""
+        try:
+            self.http.request(method, path, None if body is None else json.dumps(body))
+            response = self.http.getresponse()
+            return response.status, json.loads(response.read() or b"null")
+        except (http.client.NotConnected, http.client.RemoteDisconnected, ConnectionError,
+                ssl.SSLError) as error:
+            return 0, {"error": {"code": "closed", "message": str(error)}}
+
+    def close(self):
+        self.http.close()
 
 
 class Redis(Server):
@@ -288,6 +400,48 @@ def quantile(sorted_values, fraction):
     if not sorted_values:
         return 0.0
     return sorted_values[min(len(sorted_values) - 1, int(fraction * len(sorted_values)))]
+
+
+class Cases:
+    """Runs the cases of a test, each to its end whatever became of those before.
+
+    Cases that mostly wait may run in threads at the same time.
+    """
+
+    def __init__(self, parser):
+        parser.add_argument("--binary", help="the daemon (default .build/release/prustdb)")
+        parser.add_argument("--only", default="", help="cases with this in their name")
+        parser.add_argument("--verbose", action="store_true", help="name each case that passed")
+        self.options = parser.parse_args()
+        self.passed, self.failures, self.began = [], [], time.monotonic()
+
+    def run(self, name, case, *arguments):
+        """Runs one case; False if it failed or was not asked for."""
+        if self.options.only not in name:
+            return False
+        began = time.monotonic()
+        try:
+            case(*arguments)
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            kind = "" if isinstance(error, Failure) else f"{type(error).__name__}: "
+            self.failures.append(name)
+            print(f"FAIL: {name}: {kind}{error} ({time.monotonic() - began:.1f} s)",
+                  file=sys.stderr, flush=True)
+            return False
+        self.passed.append(name)
+        if self.options.verbose:
+            print(f"ok: {name} ({time.monotonic() - began:.1f} s)", flush=True)
+        return True
+
+    def finish(self, title):
+        """Ends the test with its one line, or with what failed."""
+        seconds = time.monotonic() - self.began
+        if self.failures:
+            count = len(self.passed) + len(self.failures)
+            raise Failure(f"{title}: {len(self.failures)} of {count} cases, {seconds:.0f} s: "
+                          + "; ".join(self.failures))
+        print(f"{title}: {len(self.passed)} cases passed in {seconds:.0f} s")
+        return 0
 
 
 def run_program(main, description):

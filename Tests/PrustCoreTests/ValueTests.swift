@@ -28,6 +28,19 @@ import Testing
         #expect(Version(text) == nil)
     }
 
+    @Test func theLongestVersionTextFitsAndNothingLonger() {
+        let most = Version(
+            term: Ballot(epoch: .max, round: .max, index: .max),
+            hlc: .max,
+            writer: .max,
+            count: .max
+        )
+        #expect(most.description.utf8.count == Version.textByteCountMax)
+        #expect(Version(most.description) == most)
+        #expect(Version("0" + most.description) == nil)
+        #expect(Version(String(repeating: "-", count: 1_000_000)) == nil)
+    }
+
     /// Each row is below the next one: term first, then time, writer and count.
     @Test func versionsAreOrderedByFieldsInTurn() {
         func version(

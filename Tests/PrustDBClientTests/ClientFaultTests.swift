@@ -20,6 +20,18 @@ import Testing
         return configuration
     }
 
+    /// A client of several nodes, with a password.
+    static func connect(_ nodes: [NodeAddress]) async throws(ClientError) -> Client {
+        try await Client.connect(
+            nodes: nodes,
+            dialer: Dialer(
+                plainTextFor: (name: "me", password: "secret"),
+                connectTimeout: .seconds(5)
+            ),
+            configuration: Self.configuration()
+        )
+    }
+
     @Test func silenceIsATimeoutWithTheRightOutcome() async throws {
         try await FakeServer.with { command, _ in
             Self.isGreeting(command) ? .greeting : .silence
@@ -51,6 +63,39 @@ import Testing
                 try await client.get("1", deadline: .milliseconds(20))
             }
             #expect(try await client.getString("2") == "two")
+        }
+    }
+
+    @Test func aLongCallAtTheHeadDoesNotHideADeadConnection() async throws {
+        let configuration = Self.configuration { $0.deadline = .milliseconds(500) }
+        try await FakeServer.with(configuration: configuration) { command, connection in
+            if Self.isGreeting(command) { return .greeting }
+            return connection == 1 ? .silence : .reply("$1\r\nv\r\n")
+        } body: { (client: Client, server: FakeServer) async throws in
+            let long = Task { try await client.getString("long", deadline: .seconds(60)) }
+            while server.commands.isEmpty { await Task.yield() }
+            let error = await #expect(throws: ClientError.self) {
+                try await client.get("k", deadline: .milliseconds(20))
+            }
+            #expect(error?.code == .timeout)
+            #expect(try await long.value == "v", "it was repeated on another connection")
+            #expect(server.connectionCount == 2)
+        }
+    }
+
+    @Test func aShortCallBehindASlowOneEndsAlone() async throws {
+        try await FakeServer.with { command, _ in
+            Self.isGreeting(command) ? .greeting : .silence
+        } body: { (client: Client, server: FakeServer) async throws in
+            let slow = Task { try await client.getString("slow") }
+            while server.commands.isEmpty { await Task.yield() }
+            await #expect(throws: ClientError.self) {
+                try await client.get("k", deadline: .milliseconds(20))
+            }
+            while server.commands.count < 2 { await Task.yield() }
+            server.say("$4\r\nslow\r\n$1\r\nv\r\n")
+            #expect(try await slow.value == "slow")
+            #expect(server.connectionCount == 1)
         }
     }
 
@@ -204,6 +249,32 @@ import Testing
         }
         #expect(error?.code == .authenticationFailed)
         #expect(error?.message.contains("secret") == false)
+        await server.stop()
+    }
+
+    @Test func aNodeThatRefusesTheCredentialsIsNotTheLast() async throws {
+        let gone = try await FakeServer.start { command, _ in
+            Self.isGreeting(command) ? .greeting : .close
+        }
+        let refusing = try await FakeServer.start { command, _ in
+            command[0] == "HELLO" ? .reply("-WRONGPASS no such user\r\n") : .greeting
+        }
+        let server = try await FakeServer.start { command, _ in
+            Self.isGreeting(command) ? .greeting : .reply("$1\r\nv\r\n")
+        }
+        let (first, second, third) = (gone.address, refusing.address, server.address)
+        // The second node refuses during the first attempts, and when the first one goes away.
+        for nodes in [[second, third], [first, second, third]] {
+            let client = try await Self.connect(nodes)
+            if nodes.first == first { await gone.stop() }
+            #expect(try await client.getString("k") == "v")
+            await client.close()
+        }
+        let error = await #expect(throws: ClientError.self) {
+            try await Self.connect([second, first])
+        }
+        #expect(error?.code == .authenticationFailed, "what waiting does not mend is told")
+        await refusing.stop()
         await server.stop()
     }
 

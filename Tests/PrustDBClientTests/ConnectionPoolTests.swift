@@ -156,7 +156,7 @@ import Testing
         for _ in 0..<5 {
             let generation = UInt64(pauses.count + 1)
             let id = Self.id(0, generation)
-            let actions = pool.connectFailed(id, isPermanent: false, random: 0)
+            let actions = pool.connectFailed(id, isHopeless: false, random: 0)
             guard case .retry(id, let pause)? = actions.first, actions.count == 1 else {
                 Issue.record("\(actions)")
                 return
@@ -184,12 +184,12 @@ import Testing
         }
     }
 
-    @Test func permanentFailureEndsWaitingCallsUnlessAConnectionIsReady() {
+    @Test func hopelessFailureEndsWaitingCallsUnlessAConnectionIsReady() {
         var pool = Self.pool()
         _ = pool.start()
         _ = pool.submit(1, deadline: Self.late)
         _ = pool.submit(2, deadline: Self.late)
-        let actions = pool.connectFailed(Self.id(0, 1), isPermanent: true, random: 0)
+        let actions = pool.connectFailed(Self.id(0, 1), isHopeless: true, random: 0)
         #expect(actions.prefix(2) == [.failUnreachable(1), .failUnreachable(2)])
         #expect(pool.waitingCount == 0)
 
@@ -199,8 +199,26 @@ import Testing
             connected.submit(2, deadline: Self.late)
                 == .init(placement: .wait, open: Self.id(1, 1))
         )
-        #expect(connected.connectFailed(Self.id(1, 1), isPermanent: true, random: 0) == [])
+        #expect(connected.connectFailed(Self.id(1, 1), isHopeless: true, random: 0) == [])
         #expect(connected.finished(Self.id(0, 1), count: 1) == [.send(2, on: Self.id(0, 1))])
+    }
+
+    @Test func callsWaitForTheConnectionsThatAreStillUnderWay() {
+        var pool = Self.pool(min: 3, max: 3)
+        _ = pool.start()
+        #expect(pool.submit(1, deadline: Self.late).placement == .wait)
+        for slot in [0, 2] {
+            let id = Self.id(slot, 1)
+            #expect(
+                pool.connectFailed(id, isHopeless: true, random: 0)
+                    == [.retry(id, after: .milliseconds(100))]
+            )
+        }
+        let last = Self.id(1, 1)
+        var failed = pool
+        let actions = failed.connectFailed(last, isHopeless: true, random: 0)
+        #expect(actions.first == .failUnreachable(1))
+        #expect(pool.connected(last) == [.send(1, on: last)])
     }
 
     @Test func lostConnectionIsReplacedOnlyIfNeeded() {
@@ -226,8 +244,8 @@ import Testing
         #expect(pool.connected(stale) == [.discard(stale)])
         #expect(pool.connected(Self.id(0, 1)) == [.discard(Self.id(0, 1))])
         #expect(pool.connected(Self.id(7, 1)) == [.discard(Self.id(7, 1))])
-        #expect(pool.connectFailed(stale, isPermanent: true, random: 0) == [])
-        #expect(pool.connectFailed(Self.id(0, 1), isPermanent: true, random: 0) == [])
+        #expect(pool.connectFailed(stale, isHopeless: true, random: 0) == [])
+        #expect(pool.connectFailed(Self.id(0, 1), isHopeless: true, random: 0) == [])
         #expect(pool.retryDue(Self.id(0, 1)) == [])
         #expect(pool.lost(stale, random: 0) == [])
         #expect(pool.finished(stale, count: 1) == [])

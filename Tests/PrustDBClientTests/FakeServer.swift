@@ -51,6 +51,9 @@ final class FakeServer: Sendable {
 
     var port: Int { self.channel.withLock { $0?.localAddress?.port } ?? 0 }
 
+    /// Where it listens, until it is stopped.
+    var address: NodeAddress { NodeAddress(host: "127.0.0.1", port: self.port) }
+
     /// What was received, greetings left out.
     var commands: [[String]] { self.state.withLock { $0.commands } }
     var connectionCount: Int { self.state.withLock { $0.connectionCount } }
@@ -93,7 +96,7 @@ final class FakeServer: Sendable {
     ) async throws(ClientError) -> Client {
         try configuration.validate()
         return try await Client.connect(
-            nodes: [NodeAddress(host: "127.0.0.1", port: self.port)],
+            nodes: [self.address],
             dialer: Dialer(
                 plainTextFor: user.map { (name: $0.0, password: $0.1) },
                 connectTimeout: .seconds(5)

@@ -15,6 +15,7 @@ import Testing
         var call: Call?
         var effect: Fault.Effect
         var isLasting = false
+        var isReverting = false
         var testDescription: String { self.name }
     }
 
@@ -46,6 +47,21 @@ import Testing
         Plan(name: "mkdir EIO", call: .makeDirectory, effect: .fails(EIO)),
         Plan(name: "lock EIO", call: .lock, effect: .fails(EIO)),
         Plan(name: "crash at any change", call: nil, effect: .crashes),
+        Plan(name: "truncate full", call: .truncate, effect: .fails(ENOSPC)),
+        Plan(
+            name: "fdatasync EIO, old contents",
+            call: .syncData,
+            effect: .fails(EIO),
+            isReverting: true
+        ),
+        Plan(name: "fsync EIO, old contents", call: .sync, effect: .fails(EIO), isReverting: true),
+        Plan(
+            name: "fdatasync EIO from then on, old contents",
+            call: .syncData,
+            effect: .fails(EIO),
+            isLasting: true,
+            isReverting: true
+        ),
     ]
 
     /// Runs the loop.
@@ -60,7 +76,13 @@ import Testing
         var index = 0
         while true {
             let fileSystem = SimulatedFileSystem()
-            let fault = Fault(plan.call, index: index, plan.effect, isLasting: plan.isLasting)
+            let fault = Fault(
+                plan.call,
+                index: index,
+                plan.effect,
+                isLasting: plan.isLasting,
+                isReverting: plan.isReverting
+            )
             fileSystem.plant(fault)
             let (model, error) = Workload(seed: seed, bug: bug).run(fileSystem)
             let hasStruck = fileSystem.hasStruck
@@ -135,7 +157,14 @@ import Testing
             for _ in 0..<3 {
                 let call = calls[Int(random.next() % UInt64(calls.count))]
                 let code = random.next() % 3 == 0 ? ENOSPC : EIO
-                fileSystem.plant(Fault(call, index: Int(random.next() % 6), .writesHalf(code)))
+                fileSystem.plant(
+                    Fault(
+                        call,
+                        index: Int(random.next() % 6),
+                        .writesHalf(code),
+                        isReverting: random.next() % 2 == 0
+                    )
+                )
                 _ = try? Fixture.store(fileSystem)
                 fileSystem.kill()
             }

@@ -200,6 +200,7 @@ struct Workload {
             if store.storage.report.rewrittenRecordCount > 0 {
                 findings.append("records rewritten after a clean end")
             }
+            findings += try store.storage.index.verify()
         } catch {
             findings.append("\(error)")
         }

@@ -224,6 +224,70 @@ import Testing
         #expect(try Fixture.store(fileSystem).get(Fixture.key(1))?.count == 900)
     }
 
+    static let sparePath = "/data/segments/spare.tmp"
+
+    /// A log of small segments that wants a spare file.
+    static func wanting(
+        _ fileSystem: SimulatedFileSystem
+    ) throws -> (storage: Storage, log: SegmentLog) {
+        let (storage, log) = try Self.open(fileSystem, Fixture.options(segmentByteCount: 8192))
+        _ = try log.append(Self.fields(1), Fixture.key(1), Fixture.noise(900, seed: 1))
+        try log.commit()
+        #expect(log.spare.isWanted)
+        return (storage, log)
+    }
+
+    @Test(arguments: [(UInt64(2 * 8192 - 1), false), (UInt64(2 * 8192), true)])
+    func aSpareSegmentIsOnlyMadeWhereThereIsPlentyOfRoom(free: UInt64, isMade: Bool) throws {
+        let fileSystem = SimulatedFileSystem()
+        let (_, log) = try Self.wanting(fileSystem)
+        fileSystem.setCapacity(fileSystem.usedByteCount + free)
+        try log.spare.prepare()
+        #expect((fileSystem.bytes(of: Self.sparePath)?.count == 8192) == isMade)
+        #expect((fileSystem.bytes(of: Self.sparePath) == nil) == !isMade)
+        #expect(!log.spare.isWanted)
+        // The next group asks again, unless there is one.
+        _ = try log.append(Self.fields(2), Fixture.key(2), [2])
+        try log.commit()
+        #expect(log.spare.isWanted == !isMade)
+    }
+
+    @Test func aSpareSegmentThatDoesNotFitIsGivenUp() throws {
+        let fileSystem = SimulatedFileSystem()
+        let (_, log) = try Self.wanting(fileSystem)
+        fileSystem.plant(.init(.write, index: 0, .writesHalf(ENOSPC)))
+        do throws(StorageError) {
+            try log.spare.prepare()
+            Issue.record("it was made")
+        } catch {
+            guard case .full = error else { throw error }
+        }
+        #expect(fileSystem.bytes(of: Self.sparePath) == nil)
+    }
+
+    /// Groups need the room of the spare file more than the next segment does.
+    @Test func aSpareSegmentMakesRoomForAGroup() throws {
+        let fileSystem = SimulatedFileSystem()
+        let (storage, log) = try Self.wanting(fileSystem)
+        try log.spare.prepare()
+        #expect(fileSystem.bytes(of: Self.sparePath)?.count == 8192)
+        fileSystem.setCapacity(fileSystem.usedByteCount)
+        for hlc in UInt64(2)...4 {
+            let value = Fixture.noise(900, seed: hlc)
+            _ = try log.append(Self.fields(hlc), Fixture.key(Int(hlc)), value)
+            try log.commit()
+        }
+        #expect(fileSystem.bytes(of: Self.sparePath) == nil)
+        #expect(log.durablePosition.segment == 1)
+        try log.close()
+        storage.close()
+        let store = try Fixture.store(fileSystem)
+        for hlc in 1...4 {
+            let value = try store.get(Fixture.key(hlc))
+            #expect(value == Fixture.noise(900, seed: UInt64(hlc)))
+        }
+    }
+
     @Test func preparingAheadKeepsSyncsSmall() throws {
         let fileSystem = SimulatedFileSystem()
         let (_, log) = try Self.open(fileSystem, Fixture.options(segmentByteCount: 64 * 1024))
@@ -241,6 +305,42 @@ import Testing
         try log.close()
         #expect(throws: StorageError.closed) { try log.append(Self.fields(1), [1], [1]) }
         #expect(throws: StorageError.closed) { try storage.makeLog() }
+    }
+
+    /// A key is read with its record, checked and counted, whatever its value is.
+    @Test func aKeyIsReadWithoutItsValue() throws {
+        let fileSystem = SimulatedFileSystem()
+        let (storage, log) = try Self.open(fileSystem)
+        let value = Array(repeating: UInt8(1), count: 3000)
+        let location = try #require(try log.append(Self.fields(1), Fixture.key(1), value))
+        try log.commit()
+        #expect(location.byteCount < 1000)
+        var byteCount = 5
+        let key = try storage.reader.key(
+            location,
+            keyID: Fixture.keyID(1),
+            byteCount: &byteCount
+        )
+        #expect(key == Fixture.key(1))
+        #expect(byteCount == 5 + Int(location.byteCount))
+        fileSystem.flipBit(
+            of: Fixture.segmentPath(1),
+            offset: Int(location.offset + location.byteCount) - 1,
+            bit: 0
+        )
+        var corruptByteCount = 0
+        do throws(ReadError) {
+            _ = try storage.reader.key(
+                location,
+                keyID: Fixture.keyID(1),
+                byteCount: &corruptByteCount
+            )
+            Issue.record("it was read")
+        } catch {
+            #expect(error == .corrupt(location, .checksum))
+        }
+        #expect(corruptByteCount == Int(location.byteCount))
+        #expect(storage.reader.counters.corruptions == 1)
     }
 
     @Test func theReaderKeepsFewFilesOpenAndTrustsNothing() throws {

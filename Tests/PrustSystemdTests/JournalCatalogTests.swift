@@ -50,6 +50,41 @@ import Testing
         #expect(count == JournalEvent.all.count)
     }
 
+    /// An event that nobody writes is one that an operator waits for in vain.
+    @Test func everyEventIsWrittenSomewhere() throws {
+        var written: Set<Substring> = []
+        let server = Self.root.appending(path: "Sources/PrustServer")
+        let enumerator = FileManager.default.enumerator(atPath: server.path())
+        while let name = enumerator?.nextObject() as? String {
+            guard name.hasSuffix(".swift") else { continue }
+            let text = try String(contentsOf: server.appending(path: name), encoding: .utf8)
+            let words = text.split { !$0.isLetter && !$0.isNumber && $0 != "." }
+            // Either `logger.event(.name` or a member that is chosen where the type is known.
+            let choosesEvents = words.contains { $0.hasPrefix("JournalEvent") }
+            for (word, next) in zip(words, words.dropFirst())
+            where next.hasPrefix(".") && (choosesEvents || word.hasSuffix(".event")) {
+                written.insert(next.dropFirst())
+            }
+        }
+        for event in try Self.declaredEvents() {
+            let isWritten = written.contains(event)
+            #expect(isWritten, "nothing in PrustServer writes JournalEvent.\(event)")
+        }
+    }
+
+    /// Names of the events, as `Sources/PrustSystemd` declares them.
+    private static func declaredEvents() throws -> [Substring] {
+        let folder = Self.root.appending(path: "Sources/PrustSystemd")
+        var names: [Substring] = []
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder.path())
+        where name.hasPrefix("JournalEvent+") {
+            let text = try String(contentsOf: folder.appending(path: name), encoding: .utf8)
+            names += text.matches(of: /let (\w+) = JournalEvent\(/).map { $0.output.1 }
+        }
+        #expect(names.count == JournalEvent.all.count)
+        return names
+    }
+
     /// Message IDs that were given out: filters and catalogs of others go by them.
     ///
     /// Lines are only ever added here.

@@ -20,6 +20,9 @@ package final class AccessTable: Sendable {
         self.revokedSerials = Set(document.revoked.map { $0.serial.lowercased() })
     }
 
+    /// Whether there is a user of this name, enabled or not.
+    package func hasUser(_ name: String) -> Bool { self.usersByName[name] != nil }
+
     /// The user that a client certificate names.
     ///
     /// - Parameters:

@@ -2,14 +2,25 @@
 package struct AuditEvent: Hashable, Sendable {
     package enum Outcome: String, Sendable {
         case done
+        /// Done, and nothing was changed by it: it can be repeated at any rate.
+        case shown
         /// Not allowed.
         case denied
         /// Allowed, but it could not be done.
         case failed
     }
 
-    /// Name of the user; `uid=N` for the admin socket; empty when unknown.
+    /// The action of logging in, with which a name is tried that nobody has proved yet.
+    package static let login = "login"
+    /// The reason of a login that was refused without a look at its password.
+    package static let throttled = "throttled"
+
+    /// Name of the user; `uid=N` for the admin socket; `unknown` without a name.
     package var who: String
+    /// Whether the name is that of a user.
+    ///
+    /// Anyone can make up any number of other names, so events of those are counted together.
+    package var isKnown: Bool
     package var method: AuthenticationMethod?
     /// Address of the client, or `unix`.
     package var from: String
@@ -23,6 +34,7 @@ package struct AuditEvent: Hashable, Sendable {
 
     package init(
         who: String,
+        isKnown: Bool = true,
         method: AuthenticationMethod?,
         from: String,
         action: String,
@@ -31,6 +43,7 @@ package struct AuditEvent: Hashable, Sendable {
         reason: String? = nil
     ) {
         self.who = who
+        self.isKnown = isKnown
         self.method = method
         self.from = from
         self.action = action

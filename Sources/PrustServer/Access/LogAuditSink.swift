@@ -5,24 +5,25 @@ import Synchronization
 
 /// Writes the audit trail to the log, with the message IDs of the catalog.
 ///
-/// What was done is written always. What was denied or failed can be repeated by anyone at any
-/// rate: of equal events the first ones of a minute are written, the rest are counted, and one
-/// line says how many there were. So nobody can flood the journal, which would then drop lines.
+/// What was done is written always. What was denied, failed or only looked at can be repeated at
+/// any rate: of equal events the first ones of a minute are written, the rest are counted, and one
+/// line says how many there were. Strangers, users and administration have a budget each, in which
+/// no network has more than its share. So nobody can flood the journal, which would then drop
+/// lines, and no stranger can keep what others do out of it.
 package final class LogAuditSink: AuditSink {
-    /// Lines for equal events in one window.
+    /// Lines for equal events in one minute.
     package static let burstCountMax = 10
-    package static let windowNanoseconds: Int64 = 60_000_000_000
-    /// Kinds of events that are told apart at one time; beyond that they are counted together.
-    package static let kindCountMax = 1_024
-
-    private struct Window {
-        var startedAt: MonotonicInstant
-        var count = 0
-    }
+    /// Kinds of events that are told apart at one time in each budget.
+    ///
+    /// All their lines, twice in 30 seconds, stay below `LogRateLimitBurst=` of the unit.
+    package static let kindCountMax = 256
+    /// Those of one network.
+    package static let kindPerNetworkCountMax = 32
 
     private let logger: Logger
     private let now: @Sendable () -> MonotonicInstant
-    private let windows = Mutex<[AuditEvent: Window]>([:])
+    /// One for each ``Budget``.
+    private let filters: Mutex<[RepeatFilter<AuditEvent>]>
 
     package init(
         logger: Logger,
@@ -30,61 +31,57 @@ package final class LogAuditSink: AuditSink {
     ) {
         self.logger = logger
         self.now = now
+        self.filters = Mutex(
+            Budget.allCases.map { _ in
+                RepeatFilter<AuditEvent>(
+                    burstCountMax: Self.burstCountMax,
+                    kindCountMax: Self.kindCountMax,
+                    kindPerSourceCountMax: Self.kindPerNetworkCountMax
+                )
+            }
+        )
     }
 
     package func record(_ event: AuditEvent) {
         guard event.outcome != .done else { return self.write(event) }
-        let event = Self.bounded(event)
+        let network = NetworkName.of(origin: event.from)
+        let kind = Self.kind(of: event, network)
+        let budget = Budget(event)
         let now = self.now()
-        let mayWrite = self.windows.withLock { windows in
-            let isKnown = windows[event] != nil
-            let kind = isKnown || windows.count < Self.kindCountMax ? event : Self.other
-            var window = windows[kind] ?? Window(startedAt: now)
-            window.count += 1
-            windows[kind] = window
-            return kind == event && window.count <= Self.burstCountMax
+        let isWritten = self.filters.withLock {
+            $0[budget.rawValue].isWritten(kind, from: network, now: now)
         }
-        if mayWrite { self.write(event) }
+        if isWritten { self.write(event) }
     }
 
-    /// Writes how often events were repeated in the windows that are over; to be called regularly.
+    /// Writes how often events were repeated in the minutes that are over; to be called regularly.
     package func summarize(all: Bool = false) {
         let now = self.now()
-        let over = self.windows.withLock { windows in
-            let over = windows.filter {
-                all || now.nanoseconds - $0.value.startedAt.nanoseconds >= Self.windowNanoseconds
+        for budget in Budget.allCases {
+            let repeated = self.filters.withLock {
+                $0[budget.rawValue].takeRepeated(now: now, all: all)
             }
-            for event in over.keys { windows[event] = nil }
-            return over
-        }
-        for (event, window) in over {
-            let shown = event == Self.other ? 0 : Self.burstCountMax
-            if window.count > shown { self.write(event, repeated: window.count - shown) }
+            for (group, count) in repeated {
+                self.write(budget.event(of: group), repeated: count)
+            }
         }
     }
 
-    /// The event as it is told apart: texts that a peer chose are cut as they are when written.
-    private static func bounded(_ event: AuditEvent) -> AuditEvent {
+    /// The event as it is told apart: by network, and texts that a peer chose are cut as they are
+    /// when written.
+    private static func kind(of event: AuditEvent, _ network: String) -> AuditEvent {
         func cut(_ text: String) -> String {
             guard text.utf8.count > AuditRecord.textByteCountMax else { return text }
             return String(decoding: text.utf8.prefix(AuditRecord.textByteCountMax), as: UTF8.self)
         }
-        var event = event
-        event.who = cut(event.who)
-        event.action = cut(event.action)
-        event.target = event.target.map(cut)
-        event.reason = event.reason.map(cut)
-        return event
+        var kind = event
+        kind.who = event.isKnown ? cut(event.who) : "unknown"
+        kind.from = network
+        kind.action = cut(event.action)
+        kind.target = event.target.map(cut)
+        kind.reason = event.reason.map(cut)
+        return kind
     }
-
-    /// Stands for all events beyond ``kindCountMax`` kinds.
-    private static let other = AuditEvent(
-        who: "various",
-        method: nil,
-        from: "various",
-        action: "various",
-        outcome: .denied
-    )
 
     private func write(_ event: AuditEvent, repeated: Int = 0) {
         let method = event.method.map { " (\($0.rawValue))" } ?? ""
@@ -92,7 +89,7 @@ package final class LogAuditSink: AuditSink {
         let times = repeated > 0 ? " (\(repeated) times more)" : ""
         let outcome =
             switch event.outcome {
-            case .done: AuditRecord.Outcome.allowed
+            case .done, .shown: AuditRecord.Outcome.allowed
             case .denied: AuditRecord.Outcome.denied
             case .failed: AuditRecord.Outcome.failed
             }
@@ -107,9 +104,51 @@ package final class LogAuditSink: AuditSink {
     }
 
     private static func event(for event: AuditEvent) -> JournalEvent {
+        if event.action == AuditEvent.login {
+            return event.reason == AuditEvent.throttled ? .loginThrottled : .loginFailed
+        }
         guard event.outcome != .denied else { return .accessDenied }
         let kinds = ["user.", "role.", "client."]
         let isAccess = kinds.contains { event.action.hasPrefix($0) }
         return isAccess && event.outcome == .done ? .userChanged : .administrativeAction
+    }
+
+    /// Events that share the bounds; those of one budget take no room of another.
+    private enum Budget: Int, CaseIterable {
+        /// Nobody has proved who it is, so anyone can do it.
+        case strangers
+        /// A user asked for what it may not.
+        case users
+        /// What an administrator looked at, or could not do.
+        case administration
+
+        init(_ event: AuditEvent) {
+            if event.action == AuditEvent.login || event.method == nil || !event.isKnown {
+                self = .strangers
+            } else {
+                self = event.outcome == .denied ? .users : .administration
+            }
+        }
+
+        /// What stands for all events that were counted together.
+        func event(of group: RepeatFilter<AuditEvent>.Group) -> AuditEvent {
+            switch group {
+            case .kind(let event, _): event
+            case .source(let network): self.various(from: network)
+            case .rest: self.various(from: "various")
+            }
+        }
+
+        private func various(from network: String) -> AuditEvent {
+            let isLogin = self == .strangers
+            return AuditEvent(
+                who: "various",
+                method: nil,
+                from: network,
+                action: isLogin ? AuditEvent.login : "various",
+                outcome: self == .administration ? .failed : .denied,
+                reason: isLogin ? "various" : nil
+            )
+        }
     }
 }

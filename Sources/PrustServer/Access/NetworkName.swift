@@ -1,7 +1,7 @@
 import Glibc
 import PrustCore
 
-/// What attempts from an address are counted under.
+/// What attempts, connections and refusals of an address are counted under.
 enum NetworkName {
     /// The address itself, or for IPv6 its /64: that is what one customer gets, and counting
     /// each of its 2^64 addresses alone would limit nothing.
@@ -14,5 +14,14 @@ enum NetworkName {
             return bytes.suffix(4).map { "\($0)" }.joined(separator: ".")
         }
         return Hex.encode(bytes.prefix(8)) + "/64"
+    }
+
+    /// The same for where an audit event came from: an address that its port may follow, or `unix`
+    /// with the process, which is another one each time.
+    static func of(origin text: String) -> String {
+        if text.hasPrefix("unix") { return "unix" }
+        if text.hasPrefix("[") { return Self.of(String(text.dropFirst().prefix { $0 != "]" })) }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        return Self.of(parts.count == 2 ? String(parts[0]) : text)
     }
 }

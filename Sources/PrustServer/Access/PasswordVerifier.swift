@@ -74,7 +74,7 @@ package final class PasswordVerifier: Sendable {
         let (count, _) = self.pending.add(1, ordering: .relaxed)
         guard count < Self.pendingCountMax else {
             self.pending.subtract(1, ordering: .relaxed)
-            self.limiter.withLock { $0.succeeded(address: address, name: bucket) }
+            self.limiter.withLock { $0.giveBack(address: address, name: bucket) }
             return eventLoop.makeSucceededFuture(.busy)
         }
         let hash = table.passwordHash(of: name) ?? self.unknown

@@ -44,11 +44,14 @@ package struct AdminFault: Error, Equatable, Sendable {
 /// Who sends requests over one connection.
 package struct AdminPeer: Sendable {
     package var principal: Principal
+    /// Of the client certificate, `nil` without one.
+    package var serial: String?
     /// Address, or `unix`.
     package var from: String
 
-    package init(principal: Principal, from: String) {
+    package init(principal: Principal, serial: String? = nil, from: String) {
         self.principal = principal
+        self.serial = serial
         self.from = from
     }
 }

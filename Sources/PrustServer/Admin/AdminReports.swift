@@ -6,6 +6,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
         case stopping
         /// An fsync failed: nothing is acknowledged until the log is open again.
         case logFailed = "log-failed"
+        /// Reads are served, writes are refused until there is room.
+        case diskFull = "disk-full"
     }
 
     package struct Storage: Codable, Equatable, Sendable {

@@ -119,17 +119,7 @@ package struct AdminRouter: Sendable {
         } catch {
             return AdminResponse(error)
         }
-        guard peer.principal.isAdmin else {
-            self.record(route, target: route.target, peer, .denied, reason: "no-admin")
-            let name = peer.principal.name
-            return AdminResponse(
-                AdminFault(
-                    status: 403,
-                    code: "not-allowed",
-                    message: "user \(name) has no role with the verb admin"
-                )
-            )
-        }
+        if let fault = self.refusal(route, peer) { return AdminResponse(fault) }
         guard request.body.count <= Limits.adminBodyByteCountMax else {
             return AdminResponse(.bodyTooLarge)
         }
@@ -146,6 +136,23 @@ package struct AdminRouter: Sendable {
             }
             return AdminResponse(error)
         }
+    }
+
+    /// Why a peer may not, by the users and roles of this moment: its connection may be old.
+    private func refusal(_ route: Route, _ peer: AdminPeer) -> AdminFault? {
+        let table = self.access.snapshot.table
+        let now = table.refreshed(peer.principal, serial: peer.serial)
+        guard now?.isAdmin != true else { return nil }
+        let reason = now == nil ? "no-access" : "no-admin"
+        self.record(route, target: route.target, peer, .denied, reason: reason)
+        let name = peer.principal.name
+        return AdminFault(
+            status: 403,
+            code: "not-allowed",
+            message: now == nil
+                ? "user \(name) is disabled or gone, or the certificate is revoked"
+                : "user \(name) has no role with the verb admin"
+        )
     }
 
     private func record(

@@ -17,6 +17,8 @@ enum FixedLimits {
         Self.bytes("settings-file", Limits.settingsByteCountMax),
         Self.bytes("pem-file", Limits.pemByteCountMax),
         Self.bytes("handshake", Limits.handshakeByteCountMax),
+        Self.count("probe-connections", ConnectionLimiter.probeCountMax),
+        Self.count("admin-connections", ConnectionLimiter.adminSocketCountMax),
     ]
 
     private static func bytes(_ name: String, _ value: Int) -> LimitReport {

@@ -32,6 +32,8 @@ final class HTTPServiceHandler: ChannelInboundHandler {
     private let respond: @Sendable (AdminRequest) async -> AdminResponse
     private var state = State.idle
     private var timer: Scheduled<Void>?
+    /// The client sends nothing more: the present answer is the last.
+    private var hasInputEnded = false
 
     init(
         configuration: Configuration,
@@ -107,7 +109,7 @@ final class HTTPServiceHandler: ChannelInboundHandler {
             .whenSuccess { response in
                 let (handler, context) = bound.value
                 guard case .answering = handler.state else { return }
-                let isLast = !head.isKeepAlive
+                let isLast = !head.isKeepAlive || handler.hasInputEnded
                 let end = handler.write(response, for: head, isLast: isLast, context: context)
                 if isLast { end.whenComplete { _ in bound.value.1.close(promise: nil) } }
             }
@@ -165,7 +167,7 @@ final class HTTPServiceHandler: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed = event {
             switch self.state {
-            case .answering: break
+            case .answering: self.hasInputEnded = true
             case .idle, .gathering, .closing: context.close(promise: nil)
             }
         }

@@ -11,6 +11,7 @@ extension CommandExecutor {
         var dependsOn: UInt64 = 0
         var didWrite = false
         var writeCount = 0
+        var firstGeneration: UInt64 = 0
     }
 
     func suspend() -> Suspension {
@@ -20,7 +21,8 @@ extension CommandExecutor {
             tally: self.tally,
             dependsOn: self.dependsOn,
             didWrite: self.didWrite,
-            writeCount: self.writeCount
+            writeCount: self.writeCount,
+            firstGeneration: self.firstGeneration
         )
     }
 
@@ -31,6 +33,7 @@ extension CommandExecutor {
         self.dependsOn = suspension.dependsOn
         self.didWrite = suspension.didWrite
         self.writeCount = suspension.writeCount
+        self.firstGeneration = suspension.firstGeneration
         self.wasCached = false
     }
 }

@@ -34,6 +34,8 @@ package final class CommandExecutor {
     package var didWrite = false
     /// Records that the present command has written: of several, some may be durable alone.
     package var writeCount = 0
+    /// The engine's generation before the first of them.
+    var firstGeneration: UInt64 = 0
     package var missing: [Engine.Missing] = []
     package var deferred: Deferred?
     /// How far a command on several keys got before it had to wait, and its count so far.
@@ -66,6 +68,10 @@ package final class CommandExecutor {
         self.wasCached = true
     }
 
+    /// True if the storage was opened again between the first and the last write of a command:
+    /// the first may be lost although the last is not.
+    var isTorn: Bool { self.writeCount > 1 && self.firstGeneration != self.engine.generation }
+
     // MARK: Replies
 
     /// Answers with an error and nothing else, whatever was written before.
@@ -75,9 +81,13 @@ package final class CommandExecutor {
         return .done
     }
 
+    /// Bytes of an argument that an error repeats.
+    private static let shownByteCountMax = 4 * 1024
+
     /// The same with something that the client sent, cut at a NUL as Redis does.
     func fail(_ text: String, _ shown: UnsafeRawBufferPointer, _ rest: String = "") -> Disposition {
-        self.fail(Array(text.utf8) + shown.prefix { $0 != 0 } + Array(rest.utf8))
+        let shown = shown.prefix(Self.shownByteCountMax).prefix { $0 != 0 }
+        return self.fail(Array(text.utf8) + shown + Array(rest.utf8))
     }
 
     func fail(_ bytes: [UInt8]) -> Disposition {
@@ -280,6 +290,7 @@ package final class CommandExecutor {
             isTombstone: isTombstone,
             stripe: cursor.stripe
         )
+        if self.writeCount == 0 { self.firstGeneration = self.engine.generation }
         let sequence = self.engine.queue.append(header, key: key, value: value) { sequence in
             entry = table.put(
                 keyID,

@@ -89,9 +89,9 @@ struct StringOptions {
         }
         if !isGet, option.equals("ifver") {
             if self.isConditional { throw .syntax }
-            guard let version = Version(String(decoding: next, as: UTF8.self)) else {
-                throw .version
-            }
+            guard next.count <= Version.textByteCountMax,
+                let version = Version(String(decoding: next, as: UTF8.self))
+            else { throw .version }
             self.condition = .ifVersion(version)
             return true
         }

@@ -12,20 +12,22 @@ extension Engine {
 
     /// Loads keys, so that the command can be tried again; the error says why one cannot be read.
     ///
-    /// A key without a record is remembered as absent. Blocks on the disk.
+    /// A key without a record is remembered as absent. Blocks on the disk. The command stands at
+    /// the first key; whether the others can be read matters when it comes to them.
     package func load(_ missing: [Missing]) -> String? {
-        guard let storage = self.storage else { return "the storage is being recovered" }
-        // The key that the command stands at is the first: it comes last, so that it stays.
-        for key in missing.reversed() {
+        guard let storage = self.storage else { return Self.tryAgain }
+        // The key that the command stands at comes last, so that it stays.
+        for (index, key) in missing.enumerated().reversed() {
             self.loadCount.wrappingAdd(1, ordering: .relaxed)
             do {
                 try self.load(key, from: storage)
             } catch {
+                guard self.isCurrent(storage) else { return Self.tryAgain }
                 let isCorruption =
                     if case .some(.corrupt) = error as? ReadError { true } else { false }
                 self.observer?.readFailed("\(error)", isCorruption: isCorruption)
                 if storage.index.failure != nil { self.queue.interrupt() }
-                return "\(error)"
+                if index == 0 { return "\(error)" }
             }
         }
         return nil
@@ -40,7 +42,7 @@ extension Engine {
     private func load(_ missing: Missing, from storage: Storage) throws {
         let stripe = self.stripe(of: missing.keyID)
         let budget = self.options.cacheByteCount / self.stripes.count
-        // A sweep between the look into the index and the insertion makes the look void.
+        // A sweep or a re-opening between the look and what is made of it makes the look void.
         for _ in 0..<16 {
             let generation = stripe.generation
             let resident = stripe.withTable { table -> Resident in
@@ -52,14 +54,14 @@ extension Engine {
             switch resident {
             case .complete: return
             case .at(let location, let sequence):
-                try storage.reader.read(location, keyID: missing.keyID) { _, value in
-                    stripe.withTable { table in
+                let isDone = try storage.reader.read(location, keyID: missing.keyID) { _, value in
+                    stripe.withTable(ifSweptNoLaterThan: generation) { table in
                         guard let index = table.find(missing.keyID) else { return }
-                        table.fill(index, sequence: sequence, value: value)
+                        table.fill(index, sequence: sequence, location: location, value: value)
                         table.evict(toByteCount: budget, keeping: index)
                     }
                 }
-                return
+                if isDone { return }
             case .absent:
                 if try self.insert(missing, stripe, storage, generation) { return }
             }

@@ -61,8 +61,11 @@ extension Engine {
             let log = try storage.makeLog()
             let spare = log.spare
             let position = log.durablePosition
+            let isSwept = storage.index.position == position
+            let tailByteCount = isSwept ? 0 : Int(clamping: storage.report.byteCount)
             self.shared.withLock { shared in
                 shared.spare = spare
+                shared.tailByteCount = tailByteCount
                 // Everything that recovery put into memory lies before this place.
                 shared.assigned.position = position
             }
@@ -131,10 +134,13 @@ extension Engine {
                 )
             }
         }
+        // Not only between two sweeps: one can take longer than it takes to fill the memory.
+        self.noteMemoryUse()
         let position = log.durablePosition
         let counters = log.counters
         let observer = self.shared.withLock { shared in
             shared.assigned = (sequence, position)
+            shared.tailByteCount += byteCount
             shared.counters = counters
             return shared.observer
         }
@@ -181,6 +187,9 @@ extension Engine {
     package func close() {
         self.setState(.stopped, reason: "stopped")
         self.storage?.close()
-        self.shared.withLock { $0.storage = nil }
+        self.shared.withLock { shared in
+            shared.storage = nil
+            shared.lock = nil
+        }
     }
 }

@@ -1,4 +1,3 @@
-import NIOConcurrencyHelpers
 import PrustCore
 package import PrustStorage
 import PrustTLS
@@ -8,7 +7,12 @@ import Synchronization
 extension Engine {
     /// Opens the storage, replays the tail of the log and starts serving.
     package func open() throws(StorageError) {
-        try self.openStorage()
+        do throws(StorageError) {
+            try self.openStorage()
+        } catch {
+            self.shared.withLock { $0.lock = nil }
+            throw error
+        }
         self.setState(.serving, reason: "")
     }
 
@@ -16,8 +20,13 @@ extension Engine {
 
     func setState(_ state: State, reason: String) {
         let old = self.stateCode.exchange(state.rawValue, ordering: .acquiringAndReleasing)
-        self.shared.withLock { $0.stateReason = reason }
-        if old != state.rawValue { self.observer?.stateChanged(state, reason: reason) }
+        let oldReason = self.shared.withLock { shared in
+            let oldReason = shared.stateReason
+            shared.stateReason = reason
+            return oldReason
+        }
+        guard old != state.rawValue || oldReason != reason else { return }
+        self.observer?.stateChanged(state, reason: reason)
     }
 
     /// Serves again, if a full disk is all that kept the node from it.
@@ -34,7 +43,19 @@ extension Engine {
 
     package var stateReason: String { self.shared.withLock { $0.stateReason } }
 
+    /// What is said of an answer that would mix what was before a re-opening with what came after.
+    static let tryAgain = "the storage is being recovered: try again"
+
+    /// Whether memory and `storage` have belonged together since the latter was fetched.
+    func isCurrent(_ storage: Storage) -> Bool {
+        // In this order: memory is forgotten after the first of them changes, before the second.
+        self.state != .recovering && self.storage === storage
+    }
+
     func openStorage() throws(StorageError) {
+        // An opening that failed has left records here, and a load that was under way may have
+        // brought in what the index of before said.
+        for stripe in self.stripes { stripe.reset() }
         let start = Clocks.monotonic()
         var highest: UInt64 = 0
         let sequence = self.queue.last
@@ -43,6 +64,7 @@ extension Engine {
             directory: self.options.directory,
             fileSystem: self.fileSystem,
             options: self.options.storage,
+            lock: self.shared.withLock { $0.lock },
             hash: { Crypto.keyID(of: $0) },
             progress: {
                 // The log's thread may be the one that waits here.
@@ -66,20 +88,23 @@ extension Engine {
             }
         )
         self.observe(hlc: max(highest, storage.report.newestHLC))
-        let hasRecords = storage.report.recordCount > 0 || storage.index.count > 0
-        let round: UInt32
         do throws(StorageError) {
-            round = try self.nextRound(hasRecords: hasRecords)
+            let hasRecords = try Self.hasRecords(storage)
+            let file = RoundFile(directory: self.options.directory, fileSystem: self.fileSystem)
+            let round = try file.next(hasRecords: hasRecords)
+            self.round.store(round, ordering: .relaxed)
         } catch {
-            storage.close()
+            self.closeKeepingLock(storage)
             throw error
         }
-        self.round.store(round, ordering: .relaxed)
         let report = storage.report
+        let position = storage.index.position
         self.shared.withLock { shared in
             shared.storage = storage
+            shared.lock = nil
             shared.report = report
-            shared.assigned = (sequence, storage.index.position)
+            shared.assigned = (sequence, position)
+            shared.tailByteCount = 0
         }
         let end = Clocks.monotonic()
         self.recoveryNanoseconds.store(end.nanoseconds - start.nanoseconds, ordering: .relaxed)
@@ -93,59 +118,20 @@ extension Engine {
         )
     }
 
-    /// Counts this start, durably, before anything is written under its ballot.
-    ///
-    /// Without the number of the last start the versions of new records could be below those of
-    /// old ones, so a file that is missing or damaged keeps the storage closed.
-    private func nextRound(hasRecords: Bool) throws(StorageError) -> UInt32 {
-        let path = "\(self.options.directory)/META.round"
-        do {
-            var last: UInt32 = 0
-            if let file = try self.openIfPresent(path) {
-                var bytes = [UInt8](repeating: 0, count: 10)
-                let count = try bytes.withUnsafeMutableBytes { raw in
-                    try file.read(into: raw, at: 0)
-                }
-                let digits = String(decoding: bytes.prefix(count), as: UTF8.self)
-                guard let number = UInt32(digits), number < .max else {
-                    throw StorageError.damaged(path: path, reason: "expected the number of a start")
-                }
-                last = number
-            } else if hasRecords {
-                throw StorageError.damaged(
-                    path: path,
-                    reason: "it is missing: restore it with the directory"
-                )
-            }
-            let next = last + 1
-            try self.replace(path, with: Array(String(next).utf8))
-            return next
-        } catch let error as FileError {
-            throw .file(error)
-        } catch let error as StorageError {
-            throw error
+    /// Whether anything was ever written: a tombstone, too, has a version that must not come back.
+    private static func hasRecords(_ storage: Storage) throws(StorageError) -> Bool {
+        if storage.report.recordCount > 0 || storage.report.newestHLC > 0 { return true }
+        do throws(IndexError) {
+            return try !storage.index.scan(from: .first, through: .last, limit: 1).isEmpty
         } catch {
-            throw .failed("\(error)")
+            throw .index(error)
         }
     }
 
-    private func openIfPresent(_ path: String) throws(FileError) -> (any File)? {
-        do throws(FileError) {
-            return try self.fileSystem.open(path, .read)
-        } catch {
-            if error.isNotFound { return nil }
-            throw error
-        }
-    }
-
-    private func replace(_ path: String, with bytes: [UInt8]) throws {
-        let temporary = path + ".tmp"
-        let file = try self.fileSystem.open(temporary, .createOrOpen)
-        try file.truncate(to: 0)
-        try bytes.withUnsafeBytes { try file.write($0, at: 0) }
-        try file.sync()
-        try self.fileSystem.rename(temporary, to: path)
-        try self.fileSystem.syncDirectory(self.options.directory)
+    /// Closes a storage so that no other process can take the directory before it is opened again.
+    private func closeKeepingLock(_ storage: Storage) {
+        let lock = storage.closeKeepingLock()
+        self.shared.withLock { $0.lock = lock }
     }
 
     package var recoveryReport: RecoveryReport? { self.shared.withLock { $0.report } }
@@ -160,9 +146,31 @@ extension Engine {
         outcome: LogFailure.Outcome,
         isLogFailure: Bool
     ) throws(StorageError) {
-        self.maintenance.lock()
-        defer { self.maintenance.unlock() }
+        // First of all: whoever comes from now on is refused, not left to wait for a dead log.
+        self.stateCode.store(State.recovering.rawValue, ordering: .releasing)
+        if isLogFailure {
+            self.observer?.logFailed(reason: failure, outcome: outcome)
+        } else {
+            self.observer?.indexFailed(reason: failure)
+        }
         self.setState(.recovering, reason: failure)
+        while true {
+            let isDone = try self.maintenance.withLockIfAvailable {
+                (_) throws(StorageError) -> Bool in
+                try self.replaceStorage(failure, outcome)
+                return true
+            }
+            if isDone == true { return }
+            // A sweep ends soon; the watchdog must not take the wait for a thread that hangs.
+            self.queue.heartbeat.wrappingAdd(1, ordering: .relaxed)
+            Clocks.sleep(milliseconds: 5)
+        }
+    }
+
+    private func replaceStorage(
+        _ failure: String,
+        _ outcome: LogFailure.Outcome
+    ) throws(StorageError) {
         for stripe in self.stripes { stripe.reset() }
         let after = self.durable
         let through = self.queue.discard()
@@ -172,14 +180,12 @@ extension Engine {
             )
             if shared.failures.count > 100 { shared.failures.removeFirst() }
         }
-        if isLogFailure { self.observer?.logFailed(reason: failure, outcome: outcome) }
+        self.generationCount.wrappingAdd(1, ordering: .releasing)
         // One number more than those that failed, for the records that recovery finds.
         self.durableSequence.store(through + 1, ordering: .releasing)
         self.notifyListeners()
-        self.storage?.close()
+        if let storage = self.storage { self.closeKeepingLock(storage) }
         self.shared.withLock { $0.storage = nil }
-        // A load that was under way may have brought in what the old index said.
-        for stripe in self.stripes { stripe.reset() }
         try self.openStorage()
     }
 

@@ -30,6 +30,8 @@ package final class Engine: Sendable {
         package var sweepEntryCount = 200_000
         package var sweepByteCount = 64 * 1024 * 1024
         package var queueByteCountMax = 64 * 1024 * 1024
+        /// Bytes of the log that a crash may leave to read, whatever few keys they are of.
+        package var tailByteCountMax = 256 * 1024 * 1024
         /// Memory of records not yet in the index above which clients are not read from.
         package var dirtyByteCountMax: Int { 8 * self.sweepByteCount }
         package var diskThreadCount = 4
@@ -60,6 +62,10 @@ package final class Engine: Sendable {
         var observer: (any EngineObserver)?
         /// The newest record whose place is known to its entry, and the log's end then.
         var assigned: (sequence: UInt64, position: LogPosition)
+        /// Bytes of the log between the index's position and that end, or a few more.
+        var tailByteCount = 0
+        /// The lock of the directory while the storage is closed to be opened again.
+        var lock: (any File)?
         var report: RecoveryReport?
         var counters = LogCounters()
         var spare: SegmentSpare?
@@ -77,12 +83,13 @@ package final class Engine: Sendable {
     let lastHLC = Atomic<UInt64>(0)
     let round = Atomic<UInt32>(0)
     /// Held during a sweep and while the storage is opened again: never both at once.
-    let maintenance = NIOLock()
+    let maintenance = Mutex(())
     let sweepSignal = ConditionLock(value: false)
     let isStopping = Atomic<Bool>(false)
     let sweepCount = Atomic<UInt64>(0)
-    /// Bytes of the memtable as the maintenance thread saw them last.
+    /// Bytes of the memtable as the log's or the maintenance thread saw them last.
     let dirtyByteCount = Atomic<Int>(0)
+    let generationCount = Atomic<UInt64>(0)
     let loadCount = Atomic<UInt64>(0)
     let recoveryNanoseconds = Atomic<Int64>(0)
 
@@ -119,6 +126,13 @@ package final class Engine: Sendable {
 
     /// The number up to which every record is durable, or known to have failed.
     package var durable: UInt64 { self.durableSequence.load(ordering: .acquiring) }
+
+    /// The number of times that memory was forgotten and the storage opened again.
+    ///
+    /// What waited for the log is lost then, what comes after is not. A command with several
+    /// writes reads this before the first of them and once more after the last: if it has grown,
+    /// the first may be lost although the last becomes durable.
+    package var generation: UInt64 { self.generationCount.load(ordering: .acquiring) }
 
     @inline(__always)
     func stripe(of keyID: KeyID) -> Stripe {
@@ -177,8 +191,11 @@ package protocol EngineObserver: Sendable {
     /// A group of records became durable.
     func groupCommitted(recordCount: Int, byteCount: Int, nanoseconds: UInt64)
     func logFailed(reason: String, outcome: Engine.LogFailure.Outcome)
+    /// The index has stopped; the storage is opened again.
+    func indexFailed(reason: String)
     func recovered(_ report: RecoveryReport)
     func recoveryProgress(_ progress: RecoveryProgress)
+    /// The state is another one, or there is another reason for it.
     func stateChanged(_ state: Engine.State, reason: String)
     func swept(recordCount: Int, nanoseconds: UInt64)
     func sweepFailed(reason: String)

@@ -99,7 +99,7 @@ extension DataDirectory {
             name: self.authorityCertificate
         )
         let key = try PrivateKey(
-            pem: PrivateFile.read(path: self.authorityKey, byteCountMax: bound),
+            pem: PrivateFile.readSecret(path: self.authorityKey, byteCountMax: bound),
             name: self.authorityKey
         )
         return try CertificateAuthority(certificate: certificate, key: key)

@@ -55,15 +55,4 @@ package struct ClusterIdentity: Codable, Equatable, Sendable {
         }
         return identity
     }
-
-    func save(_ directory: DataDirectory) throws(FoundingError) {
-        do {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            let bytes = Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
-            try PrivateFile.write(bytes, path: directory.cluster, mode: 0o600)
-        } catch {
-            throw FoundingError(.file, "\(error)")
-        }
-    }
 }

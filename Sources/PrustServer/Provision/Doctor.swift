@@ -16,20 +16,16 @@ package struct Doctor: Sendable {
     package static let descriptorReserve = 1_024
     private static let syncCount = 16
     private static let syncByteCount = 4_096
+    /// `O_TMPFILE`, which the Glibc module leaves out.
+    private static let anonymousFile = 0o20000000 | O_DIRECTORY
 
-    private let directory: DataDirectory
-    private let certificate: String
-    private let key: String
-    private let authority: String
-    private let connections: Int
+    let settings: Settings
+    let directory: DataDirectory
 
     /// - Parameter settings: Of the node; the files they name are looked at.
     package init(settings: Settings) {
+        self.settings = settings
         self.directory = DataDirectory(settings.dataDirectory)
-        self.certificate = settings.tls.certificate
-        self.key = settings.tls.key
-        self.authority = settings.tls.authority
-        self.connections = settings.limits.connections
     }
 
     /// Runs all checks; takes a few milliseconds of disk time and blocks the thread.
@@ -40,15 +36,16 @@ package struct Doctor: Sendable {
     /// - Returns: One finding a check, in a fixed order.
     package func examine(now: WallTime, checksOwnLimits: Bool) -> [DoctorFinding] {
         var findings = [
-            self.certificate(self.certificate, name: "node-certificate", now: now),
-            self.certificate(self.authority, name: "ca-certificate", now: now),
+            self.certificate(self.settings.tls.certificate, name: "node-certificate", now: now),
+            self.certificate(self.settings.tls.authority, name: "ca-certificate", now: now),
         ]
         findings += self.permissions()
-        findings.append(Self.clock(ClockState.read()))
+        findings.append(Self.clock())
         findings.append(self.disk())
         findings.append(self.space())
         if checksOwnLimits {
-            findings.append(Self.files(limit: Self.fileLimit(), connections: self.connections))
+            let connections = self.settings.limits.connections
+            findings.append(Self.files(limit: Self.fileLimit(), connections: connections))
         }
         return findings
     }
@@ -56,6 +53,14 @@ package struct Doctor: Sendable {
     // MARK: Certificates
 
     private func certificate(_ path: String, name: String, now: WallTime) -> DoctorFinding {
+        if Self.isHidden(path) {
+            return DoctorFinding(
+                check: name,
+                status: .warn,
+                message: "\(path) is a credential, which is there only while the service runs",
+                advice: "start the node and ask again"
+            )
+        }
         do throws(TLSError) {
             let bytes = try PrivateFile.read(path: path, byteCountMax: Limits.pemByteCountMax)
             let all = try Certificate.parseAll(pem: bytes, name: path)
@@ -81,7 +86,10 @@ package struct Doctor: Sendable {
     static func age(name: String, path: String, notAfter: Int64, now: WallTime) -> DoctorFinding {
         let seconds = notAfter - now.milliseconds / 1_000
         let days = seconds / 86_400
-        let advice = "sign a new one, put it into \(path), then run prustadm reload"
+        let advice =
+            name == "node-certificate"
+            ? "run prustadm node renew on the node that has the CA key, then prustadm reload"
+            : "put a new one into \(path), then run prustadm reload"
         if seconds < 0 {
             let message = "ended \(-days) days ago"
             return DoctorFinding(check: name, status: .fail, message: message, advice: advice)
@@ -98,7 +106,7 @@ package struct Doctor: Sendable {
     // MARK: Files
 
     private func permissions() -> [DoctorFinding] {
-        let secrets = [self.key, self.directory.authorityKey, self.directory.access]
+        let secrets = [self.settings.tls.key, self.directory.authorityKey, self.directory.access]
         var faults: [String] = []
         for path in secrets {
             var status = stat()
@@ -127,35 +135,46 @@ package struct Doctor: Sendable {
 
     // MARK: Clock
 
-    /// Judges what the kernel says about the clock.
-    static func clock(_ state: ClockState?) -> DoctorFinding {
-        guard let state else {
-            return DoctorFinding(
+    /// Looks at the clock of this machine, as far as this process may.
+    package static func clock() -> DoctorFinding { Self.clock(ClockState.read()) }
+
+    /// Judges what is known of the clock.
+    static func clock(_ state: ClockState) -> DoctorFinding {
+        switch state {
+        case .kernel(isSynchronized: true, errorMaxMicroseconds: let error):
+            DoctorFinding(
                 check: "clock",
-                status: .warn,
-                message: "the kernel does not tell whether the clock is synchronized"
+                status: .ok,
+                message: "synchronized, error at most \(error / 1_000) ms"
             )
-        }
-        guard state.isSynchronized else {
-            return DoctorFinding(
+        case .kernel(isSynchronized: false, errorMaxMicroseconds: _):
+            DoctorFinding(
                 check: "clock",
                 status: .warn,
                 message: "the clock is not synchronized",
                 advice: "run a time service: apt install systemd-timesyncd (or chrony)"
             )
+        case .timesyncd:
+            DoctorFinding(
+                check: "clock",
+                status: .ok,
+                message: "synchronized, by systemd-timesyncd"
+            )
+        case .hidden:
+            DoctorFinding(
+                check: "clock",
+                status: .warn,
+                message: "not looked at: the sandbox of this process hides the kernel's clock, and "
+                    + "systemd-timesyncd says nothing",
+                advice: "run prustadm doctor or timedatectl on that machine"
+            )
         }
-        return DoctorFinding(
-            check: "clock",
-            status: .ok,
-            message: "synchronized, error at most \(state.errorMaxMicroseconds / 1_000) ms"
-        )
     }
 
     // MARK: Disk
 
     private func disk() -> DoctorFinding {
-        let path = self.directory.path + "/.doctor-\(getpid())"
-        let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        let descriptor = self.openScratch()
         guard descriptor >= 0 else {
             return DoctorFinding(
                 check: "disk-latency",
@@ -166,10 +185,7 @@ package struct Doctor: Sendable {
                     + "for writing and has room"
             )
         }
-        defer {
-            unlink(path)
-            close(descriptor)
-        }
+        defer { close(descriptor) }
         let block = [UInt8](repeating: 0x5A, count: Self.syncByteCount)
         let clock = ContinuousClock()
         var times: [Duration] = []
@@ -190,6 +206,20 @@ package struct Doctor: Sendable {
         }
         times.sort()
         return Self.latency(median: times[times.count / 2], slowest: times[times.count - 1])
+    }
+
+    /// A file that no other examination meets and that goes with its descriptor.
+    private func openScratch() -> Int32 {
+        let directory = self.directory.path
+        let flags = O_RDWR | O_CLOEXEC
+        let anonymous = open(directory, flags | Self.anonymousFile, 0o600)
+        if anonymous >= 0 { return anonymous }
+        // Some file systems have no files without a name.
+        guard errno == EOPNOTSUPP || errno == EISDIR else { return -1 }
+        let path = "\(directory)/.doctor-\(UInt64.random(in: .min ... .max))"
+        let descriptor = open(path, flags | O_CREAT | O_EXCL, 0o600)
+        if descriptor >= 0 { unlink(path) }
+        return descriptor
     }
 
     /// Judges how long a synchronized write takes.

@@ -50,15 +50,77 @@ package struct Founding {
         }
         let directory = DataDirectory(plan.dataDirectory)
         let founding = Self(plan: plan, directory: directory, now: now)
-        // Nothing is written then, so a node may be at work in the directory.
+        // No content is written then, so a node may be at work in the directory.
         if Self.isFounded(plan.dataDirectory) { return try founding.existing() }
         try DataDirectory.make(plan.dataDirectory)
         let lock = try DirectoryLock.take(plan.dataDirectory)
+        try directory.handOver([founding.lockFile])
         let report = try founding.run()
-        try directory.handOver([directory.path + "/LOCK"])
         withExtendedLifetime(lock) {}
         return report
     }
+
+    /// Founds for a daemon that was started without anybody asking for a new cluster.
+    ///
+    /// It must have been started by hand, on a directory that holds nothing but what a file system
+    /// or an interrupted founding has put there.
+    ///
+    /// - Parameters:
+    ///   - plan: What to make.
+    ///   - environment: The variables of the process, among them those of a service manager.
+    ///   - now: Wall time.
+    /// - Returns: What there is now.
+    /// - Throws: ``FoundingError``; nothing was made when founding was refused.
+    package static func foundImplicitly(
+        _ plan: FoundingPlan,
+        environment: [String: String],
+        now: WallTime
+    ) throws(FoundingError) -> FoundingReport {
+        let bootstrap = "prustadm bootstrap --data-dir \(plan.dataDirectory)"
+        guard !Self.isService(environment) else {
+            throw FoundingError(
+                .notFounded,
+                "\(plan.dataDirectory) holds no node yet, and a service founds none by itself: run "
+                    + bootstrap
+            )
+        }
+        if let name = Self.foreignEntry(of: plan) {
+            throw FoundingError(
+                .conflict,
+                "\(plan.dataDirectory) holds no node, but \"\(name)\": choose an empty directory, "
+                    + "or run \(bootstrap) if the node shall live beside it"
+            )
+        }
+        return try Self.found(plan, now: now)
+    }
+
+    /// Whether a service manager has started this process.
+    ///
+    /// A terminal of a desktop that systemd has started hands `INVOCATION_ID` on to what is run in
+    /// it; `SYSTEMD_EXEC_PID` (systemd.exec(5)) tells for which process it was meant.
+    private static func isService(_ environment: [String: String]) -> Bool {
+        if !environment["NOTIFY_SOCKET", default: ""].isEmpty { return true }
+        guard !environment["INVOCATION_ID", default: ""].isEmpty else { return false }
+        return environment["SYSTEMD_EXEC_PID"].map { $0 == "\(getpid())" } ?? true
+    }
+
+    /// An entry of the data directory that is neither a file system's nor a founding's.
+    private static func foreignEntry(of plan: FoundingPlan) -> String? {
+        var known: Set = ["lost+found", "LOCK", "identity", "ca"]
+        let prefix = plan.dataDirectory + "/"
+        if let clients = plan.clientDirectory, clients.hasPrefix(prefix),
+            let name = clients.dropFirst(prefix.count).split(separator: "/").first
+        {
+            known.insert(String(name))
+        }
+        var foreign: String?
+        DataDirectory.forEachEntry(of: plan.dataDirectory) { name in
+            if foreign == nil, !known.contains(name) { foreign = name.printable }
+        }
+        return foreign
+    }
+
+    private var lockFile: String { self.directory.path + "/LOCK" }
 
     private func run() throws(FoundingError) -> FoundingReport {
         if DataDirectory.exists(self.directory.cluster) { return try self.existing() }
@@ -89,8 +151,7 @@ package struct Founding {
                 partitionBits: self.plan.partitionBits,
                 replicationFactor: self.plan.replicationFactor
             )
-            try cluster.save(self.directory)
-            try self.directory.handOver([self.directory.cluster])
+            try self.save(cluster)
             return self.report(cluster, certificate, isNew: true)
         } catch let error as FoundingError {
             throw error
@@ -101,7 +162,18 @@ package struct Founding {
         }
     }
 
+    /// Writes the file that makes the directory founded; the service can read it as soon as it has
+    /// its name.
+    private func save(_ cluster: ClusterIdentity) throws(FoundingError) {
+        let bytes = AdminJSON.encode(cluster, isPretty: true)
+        let file = try StagedFile(bytes, path: self.directory.cluster, mode: 0o600)
+        try file.give(to: DataDirectory.owner(self.directory.path))
+        try file.place()
+    }
+
     private func existing() throws(FoundingError) -> FoundingReport {
+        // What root has left to itself here would keep the service from starting.
+        try self.directory.handOver([self.directory.cluster, self.lockFile])
         let cluster = try ClusterIdentity.load(dataDirectory: self.directory.path)
         let certificate: Certificate
         do throws(TLSError) {
@@ -129,7 +201,7 @@ package struct Founding {
         )
     }
 
-    private static func readCertificate(_ path: String) throws(TLSError) -> Certificate {
+    static func readCertificate(_ path: String) throws(TLSError) -> Certificate {
         try Certificate(
             pem: PrivateFile.read(path: path, byteCountMax: Limits.pemByteCountMax),
             name: path
@@ -182,25 +254,39 @@ package struct Founding {
             return (nodeID, certificate)
         }
         let nodeID = try NodeID.random()
-        let key = try PrivateKey.generate()
-        let request = try CertificateRequest.make(key: key, identity: .node(nodeID))
-        let certificate = try authority.sign(
-            request,
-            profile: .node(
-                nodeID,
-                dnsNames: self.plan.dnsNames,
-                ipAddresses: self.plan.ipAddresses
-            ),
-            validitySeconds: ClientIssuer.validity(
-                days: Self.nodeDays,
-                authority: authority,
-                now: self.now
-            ),
+        let (key, certificate) = try Self.makeNodePair(
+            nodeID,
+            dnsNames: self.plan.dnsNames,
+            ipAddresses: self.plan.ipAddresses,
+            authority: authority,
             now: self.now
         )
         try key.write(path: self.directory.nodeKey)
         try certificate.write(path: self.directory.nodeCertificate)
         return (nodeID, certificate)
+    }
+
+    /// Makes a key for a node, and signs the certificate for it.
+    static func makeNodePair(
+        _ nodeID: NodeID,
+        dnsNames: [String],
+        ipAddresses: [String],
+        authority: CertificateAuthority,
+        now: WallTime
+    ) throws(TLSError) -> (key: PrivateKey, certificate: Certificate) {
+        let key = try PrivateKey.generate()
+        let request = try CertificateRequest.make(key: key, identity: .node(nodeID))
+        let certificate = try authority.sign(
+            request,
+            profile: .node(nodeID, dnsNames: dnsNames, ipAddresses: ipAddresses),
+            validitySeconds: ClientIssuer.validity(
+                days: Self.nodeDays,
+                authority: authority,
+                now: now
+            ),
+            now: now
+        )
+        return (key, certificate)
     }
 
     // MARK: Users
@@ -267,5 +353,55 @@ package struct Founding {
             self.directory.trust, self.directory.access, self.directory.authority,
             self.directory.authorityCertificate, self.directory.authorityKey,
         ])
+    }
+}
+
+/// A file that has its content, its permissions and its owner before it has its name.
+struct StagedFile {
+    private let path: String
+    private var draft: String { self.path + ".new" }
+
+    /// Writes the content beside the place; what an interruption has left there is replaced.
+    init(_ bytes: [UInt8], path: String, mode: UInt32) throws(FoundingError) {
+        self.path = path
+        do throws(TLSError) {
+            try PrivateFile.write(bytes, path: path + ".new", mode: mode)
+        } catch {
+            throw FoundingError(.file, error.message)
+        }
+    }
+
+    /// Gives it to its owner, where this process is root.
+    func give(to owner: (user: uid_t, group: gid_t)?) throws(FoundingError) {
+        guard geteuid() == 0, let owner else { return }
+        guard lchown(self.draft, owner.user, owner.group) == 0 else {
+            throw FileFault.error("cannot give it to its owner", self.draft)
+        }
+    }
+
+    /// Puts it into place in one step.
+    func place() throws(FoundingError) {
+        guard rename(self.draft, self.path) == 0 else {
+            throw FileFault.error("cannot put it into place", self.path)
+        }
+        let directory = self.path.lastIndex(of: "/").map { String(self.path[...$0]) } ?? "."
+        let descriptor = open(directory, O_RDONLY | O_CLOEXEC | O_DIRECTORY)
+        guard descriptor >= 0 else { throw FileFault.error("cannot open", directory) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw FileFault.error("cannot synchronize", directory) }
+    }
+}
+
+extension DataDirectory {
+    /// Visits the names in a directory, in no order; none when it cannot be read.
+    static func forEachEntry(of path: String, _ body: (String) -> Void) {
+        guard let stream = opendir(path) else { return }
+        defer { closedir(stream) }
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { body(name) }
+        }
     }
 }

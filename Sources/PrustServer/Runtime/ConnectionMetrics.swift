@@ -6,7 +6,19 @@ package struct ConnectionMetrics: Sendable {
         case limit
         case perAddress = "per_address"
         case handshakes
+        case probes
+        case adminSocket = "admin_socket"
         case protocolUnknown = "protocol"
+
+        /// The setting that bounds clients, if that is why.
+        package var setting: String? {
+            switch self {
+            case .limit: "limits.connections"
+            case .perAddress: "limits.connections-per-address"
+            case .handshakes: "limits.handshakes"
+            case .probes, .adminSocket, .protocolUnknown: nil
+            }
+        }
     }
 
     package enum Login: String, CaseIterable, Sendable {
@@ -26,6 +38,9 @@ package struct ConnectionMetrics: Sendable {
     package let outputPauses: Counter
     package let congestionPauses: Counter
     package let idleCloses: Counter
+    package let loginCloses: Counter
+    package let stallCloses: Counter
+    package let outputCloses: Counter
     package let logins: [Login: Counter]
 
     init(_ registry: MetricsRegistry) {
@@ -65,6 +80,18 @@ package struct ConnectionMetrics: Sendable {
         self.idleCloses = registry.counter(
             "prustdb_connections_idle_closed_total",
             help: "Connections closed because of limits.idle-timeout."
+        )
+        self.loginCloses = registry.counter(
+            "prustdb_connections_login_closed_total",
+            help: "Connections closed because of limits.login-timeout."
+        )
+        self.stallCloses = registry.counter(
+            "prustdb_connections_stall_closed_total",
+            help: "Connections closed because of limits.stall-timeout."
+        )
+        self.outputCloses = registry.counter(
+            "prustdb_connections_output_closed_total",
+            help: "Connections closed because of limits.output-total."
         )
         self.logins = registry.counters(
             "prustdb_logins_total",

@@ -90,7 +90,7 @@ package enum Daemon {
             )
         }
         let clients = arguments.clientDirectory ?? settings.dataDirectory + "/client"
-        let report = try Founding.found(
+        let report = try Founding.foundImplicitly(
             FoundingPlan(
                 dataDirectory: settings.dataDirectory,
                 clientDirectory: clients,
@@ -100,6 +100,7 @@ package enum Daemon {
                 replicationFactor: settings.cluster.replicationFactor,
                 clientName: "admin"
             ),
+            environment: ProcessVariables.all(),
             now: Clocks.wall()
         )
         logger.event(

@@ -12,7 +12,7 @@ final class EngineReporter: EngineObserver {
     private let notifier: Notifier
     private let lastProgress = Mutex(MonotonicInstant(nanoseconds: 0))
     private let progressText = Mutex("")
-    /// What of the log is wrong at present, and why.
+    /// What of the log is wrong at present, and why; logged already.
     private let trouble = Mutex<(event: JournalEvent, reason: String)?>(nil)
 
     init(metrics: ServerMetrics, logger: Logger, notifier: Notifier) {
@@ -38,6 +38,14 @@ final class EngineReporter: EngineObserver {
         self.logger.event(
             .logFailed,
             metadata: ["reason": "\(reason)", "outcome": "\(outcome.rawValue.lowercased())"]
+        )
+    }
+
+    func indexFailed(reason: String) {
+        self.trouble.withLock { $0 = (.logRecovered, reason) }
+        self.logger.error(
+            "the index failed and the storage is opened again",
+            metadata: ["reason": "\(reason)"]
         )
     }
 
@@ -91,7 +99,8 @@ final class EngineReporter: EngineObserver {
 
     func stateChanged(_ state: Engine.State, reason: String) {
         switch state {
-        case .recovering, .stopped: break
+        case .stopped: break
+        case .recovering: self.openingFailed(reason: reason)
         case .diskFull:
             self.trouble.withLock { $0 = (.diskFullEnded, reason) }
             self.logger.event(.diskFull, metadata: ["reason": "\(reason)"])
@@ -100,6 +109,20 @@ final class EngineReporter: EngineObserver {
             guard let trouble = self.trouble.withLock({ $0.take() }) else { return }
             self.logger.event(trouble.event, metadata: ["reason": "\(trouble.reason)"])
         }
+    }
+
+    /// Logs why the storage is not open, unless that was the last thing said of it.
+    private func openingFailed(reason: String) {
+        let isLogged = self.trouble.withLock { trouble in
+            if let known = trouble, known.reason == reason { return true }
+            trouble = (.logRecovered, reason)
+            return false
+        }
+        guard !isLogged else { return }
+        self.logger.event(
+            .logFailed,
+            metadata: ["reason": "the storage could not be opened again: \(reason)"]
+        )
     }
 
     func swept(recordCount: Int, nanoseconds: UInt64) {

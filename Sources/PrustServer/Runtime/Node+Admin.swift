@@ -60,7 +60,8 @@ extension Node: AdminBackend {
         case (.starting, _): .recovering
         case (.stopping, _): .stopping
         case (.serving, .serving): .serving
-        case (.serving, .recovering), (.serving, .diskFull), (.serving, .stopped): .logFailed
+        case (.serving, .diskFull): .diskFull
+        case (.serving, .recovering), (.serving, .stopped): .logFailed
         }
     }
 
@@ -116,6 +117,9 @@ extension Node: AdminBackend {
     }
 
     package func reload() async throws(AdminFault) -> ReloadReport {
+        // One at a time: the last to come reads the newest files, and must be the last to act.
+        await self.reloading.enter()
+        defer { self.reloading.leave() }
         self.notifier.notify(.reloading(at: Clocks.monotonic()), .status("reloading"))
         defer { self.notifier.notify(.ready, .status("serving on \(self.settings.listen)")) }
         do {
@@ -125,8 +129,8 @@ extension Node: AdminBackend {
                 flags: self.reloadArguments.flags
             )
             let old = self.settings
-            let reloaded = old.reloaded(from: newer.settings)
-            let context = try Self.makeContext(reloaded)
+            let reloaded = old.reloaded(from: newer)
+            let context = try Self.makeContext(reloaded, node: self.cluster.node)
             try await self.accessStore.reload()
             self.contexts.replace(with: context)
             self.logLevel.level = Logger.Level(rawValue: reloaded.logLevel.rawValue) ?? .info
@@ -210,8 +214,14 @@ extension Node: ProbeSource {
             return ProbeAnswer(isGood: false, text: progress.isEmpty ? "starting" : progress)
         case .stopping: return ProbeAnswer(isGood: false, text: "stopping")
         case .serving:
-            let isGood = self.engine.state == .serving
-            return ProbeAnswer(isGood: isGood, text: isGood ? "ok" : self.engine.stateReason)
+            switch self.engine.state {
+            case .serving: return ProbeAnswer(isGood: true, text: "ok")
+            case .diskFull:
+                // Whoever reads is served, and what writes is told why not.
+                return ProbeAnswer(isGood: true, text: "writes are refused: disk full")
+            case .recovering, .stopped:
+                return ProbeAnswer(isGood: false, text: self.engine.stateReason)
+            }
         }
     }
 }

@@ -9,12 +9,28 @@ import PrustTelemetry
 extension Node {
     private static let backlog: CInt = 4_096
 
+    /// What the connections of clients need.
+    private struct Entrance: Sendable {
+        let loops: Loops
+        let router: AdminRouter
+        let tls: TLSSettings
+        let handshakes: HandshakeQueue
+        let journal: NetworkJournal
+    }
+
     func bindProbes(_ endpoint: Endpoint) async throws -> any Channel {
+        let limiter = ConnectionLimiter(
+            countMax: ConnectionLimiter.probeCountMax,
+            countPerAddressMax: 0
+        )
         let bootstrap = ServerBootstrap(group: self.group)
             .serverChannelOption(.backlog, value: 64)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
+                guard self.admit(channel, limiter, orCount: .probes) else {
+                    return Self.refused(channel)
+                }
+                return channel.eventLoop.makeCompletedFuture {
                     try configureProbePipeline(channel, source: self)
                 }
             }
@@ -29,23 +45,25 @@ extension Node {
             audit: self.audit,
             now: { Clocks.wall() }
         )
-        try AdminSocket.prepare(path: settings.adminSocket)
-        let admin = try await ServerBootstrap(group: self.group)
-            .serverChannelOption(.backlog, value: 64)
-            .childChannelInitializer { channel in
-                configureAdminSocketPipeline(channel, router: router)
-            }
-            .bind(unixDomainSocketPath: settings.adminSocket).get()
-        try AdminSocket.setPermissions(path: settings.adminSocket)
-
-        let tls = TLSSettings(
-            handshakeTimeout: .nanoseconds(Int64(settings.tls.handshakeTimeout / .nanoseconds(1)))
+        let admin = try await self.bindAdminSocket(settings.adminSocket, router)
+        let journal = NetworkJournal(logger: self.logger)
+        let entrance = Entrance(
+            loops: loops,
+            router: router,
+            tls: TLSSettings(
+                handshakeTimeout: .nanoseconds(
+                    Int64(settings.tls.handshakeTimeout / .nanoseconds(1))
+                )
+            ),
+            handshakes: HandshakeQueue(countMax: settings.limits.handshakes),
+            journal: journal
         )
-        let handshakes = HandshakeQueue(countMax: settings.limits.handshakes)
         let bootstrap = ServerBootstrap(group: self.group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A client that has sent everything still gets its replies.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelOption(
                 .recvAllocator,
@@ -60,10 +78,50 @@ extension Node {
                 value: .init(low: 64 * 1024, high: 1024 * 1024)
             )
             .childChannelInitializer { channel in
-                self.accept(channel, loops, router, tls, handshakes)
+                self.accept(channel, entrance)
             }
         let clients = try await self.bind(bootstrap, name: "client", to: settings.listen)
+        self.drive(journal, until: clients.closeFuture)
         return [clients, admin]
+    }
+
+    private func bindAdminSocket(
+        _ path: String,
+        _ router: AdminRouter
+    ) async throws -> any Channel {
+        let limiter = ConnectionLimiter(
+            countMax: ConnectionLimiter.adminSocketCountMax,
+            countPerAddressMax: 0
+        )
+        try AdminSocket.prepare(path: path)
+        let channel = try await ServerBootstrap(group: self.group)
+            .serverChannelOption(.backlog, value: 64)
+            .childChannelInitializer { channel in
+                guard self.admit(channel, limiter, orCount: .adminSocket) else {
+                    return Self.refused(channel)
+                }
+                return configureAdminSocketPipeline(channel, router: router)
+            }
+            .bind(unixDomainSocketPath: path).get()
+        try AdminSocket.setPermissions(path: path)
+        return channel
+    }
+
+    /// Has the journal look at the certificates and sum up, once a second.
+    private func drive(_ journal: NetworkJournal, until closed: EventLoopFuture<Void>) {
+        let task = closed.eventLoop.scheduleRepeatedTask(
+            initialDelay: .zero,
+            delay: .seconds(1)
+        ) { [weak self] _ in
+            guard let self else { return }
+            let material = self.contexts.current.material
+            journal.checkCertificates(material, self.settings.tls, now: Clocks.wall())
+            journal.summarize()
+        }
+        closed.whenComplete { _ in
+            task.cancel()
+            journal.summarize(all: true)
+        }
     }
 
     private func bind(
@@ -81,18 +139,38 @@ extension Node {
         }
     }
 
-    private func accept(
+    /// Counts a connection of a listener with a fixed bound; false if it is one too many.
+    private func admit(
         _ channel: any Channel,
-        _ loops: Loops,
-        _ router: AdminRouter,
-        _ tls: TLSSettings,
-        _ handshakes: HandshakeQueue
-    ) -> EventLoopFuture<Void> {
-        let address = channel.remoteAddress?.ipAddress ?? "unknown"
-        let port = channel.remoteAddress?.port ?? 0
+        _ limiter: ConnectionLimiter,
+        orCount rejection: ConnectionMetrics.Rejection
+    ) -> Bool {
+        guard limiter.admit("") == nil else {
+            self.serverMetrics.connection.rejected[rejection]?.add()
+            return false
+        }
+        channel.closeFuture.whenComplete { _ in limiter.release("") }
+        return true
+    }
+
+    /// Has the listener close a connection.
+    private static func refused(_ channel: any Channel) -> EventLoopFuture<Void> {
+        channel.eventLoop.makeFailedFuture(ChannelError.connectTimeout(.zero))
+    }
+
+    private static func address(of channel: any Channel) -> String {
+        channel.remoteAddress?.ipAddress ?? "unknown"
+    }
+
+    private func accept(_ channel: any Channel, _ entrance: Entrance) -> EventLoopFuture<Void> {
+        let address = Self.address(of: channel)
+        let host = address.contains(":") ? "[\(address)]" : address
+        let endpoint = "\(host):\(channel.remoteAddress?.port ?? 0)"
+        let (loops, handshakes, journal) = (entrance.loops, entrance.handshakes, entrance.journal)
         if let rejection = self.limiter.admit(address) {
             self.serverMetrics.connection.rejected[rejection]?.add()
-            return channel.eventLoop.makeFailedFuture(ChannelError.connectTimeout(.zero))
+            journal.rejected(rejection, from: address)
+            return Self.refused(channel)
         }
         self.serverMetrics.connection.accepted.add()
         self.serverMetrics.connection.open.add(1)
@@ -101,6 +179,7 @@ extension Node {
         let (ticket, displaced) = handshakes.add(channel)
         if let displaced {
             metrics.connection.rejected[.handshakes]?.add()
+            journal.rejected(.handshakes, from: Self.address(of: displaced))
             displaced.close(promise: nil)
         }
         channel.closeFuture.whenComplete { _ in
@@ -117,7 +196,7 @@ extension Node {
             try pipeline.addHandler(
                 TLSHandler(
                     context: context,
-                    settings: tls,
+                    settings: entrance.tls,
                     observer: metrics,
                     grave: loops.graves[place].value
                 )
@@ -125,9 +204,10 @@ extension Node {
             try pipeline.addHandler(
                 ProtocolSelector(
                     loop: loops.states[place].value,
-                    router: router,
+                    router: entrance.router,
                     address: address,
-                    endpoint: "\(address):\(port)",
+                    endpoint: endpoint,
+                    journal: journal,
                     handshakeDone: { handshakes.remove(ticket) }
                 )
             )

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -22,8 +23,11 @@ extension Node {
         self.notifier.notify(.status("starting"))
         self.diskThreads.start()
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let earlySignals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let probes = try await self.bindProbes(settings.metricsListen)
+        let interruption = Task { await self.endAtSignal(of: earlySignals) }
         let threads = try await self.openEngine()
+        interruption.cancel()
         let loops = try await self.makeLoops()
         let services = try await self.bindServices(settings, loops)
         self.state.withLock { $0.phase = .serving }
@@ -38,6 +42,19 @@ extension Node {
         }
         heartbeat.cancel()
         await self.shutDown(services + [probes], loops, threads)
+    }
+
+    /// Ends the process at once when it is told to stop while it recovers.
+    ///
+    /// Recovery may take minutes and cannot be told to hurry; it acknowledges nothing and, like a
+    /// crash, may end at any point.
+    private func endAtSignal(of signals: UnixSignalsSequence) async {
+        for await _ in signals where !Task.isCancelled {
+            self.notifier.notify(.stopping, .status("stopping during recovery"))
+            self.logger.event(.stopping)
+            self.logger.event(.stopped)
+            _exit(0)
+        }
     }
 
     // MARK: Engine
@@ -83,6 +100,9 @@ extension Node {
         bounds.pipelineCountMax = settings.limits.pipeline
         bounds.argumentCountMax = settings.limits.arguments
         bounds.idleTimeout = settings.limits.idleTimeout
+        bounds.loginTimeout = settings.limits.loginTimeout
+        bounds.stallTimeout = settings.limits.stallTimeout
+        bounds.outputTotalByteCountMax = settings.limits.outputTotal
         let services = SessionServices(
             engine: self.engine,
             limits: bounds,
@@ -161,6 +181,15 @@ extension Node {
 
     // MARK: The end
 
+    /// Clients that still wait for replies; handshakes and the admin API are not waited for.
+    private static func sessionCount(_ loops: Loops) async -> Int {
+        var count = 0
+        for state in loops.states {
+            count += (try? await state.eventLoop.submit { state.value.sessionCount }.get()) ?? 0
+        }
+        return count
+    }
+
     private func shutDown(
         _ channels: [any Channel],
         _ loops: Loops,
@@ -177,7 +206,7 @@ extension Node {
         for channel in channels { try? await channel.close().get() }
         for state in loops.states { state.eventLoop.execute { state.value.drain() } }
         let deadline = Clocks.monotonic().nanoseconds + Int64(timeout / .nanoseconds(1))
-        while self.limiter.count > 0, Clocks.monotonic().nanoseconds < deadline {
+        while await Self.sessionCount(loops) > 0, Clocks.monotonic().nanoseconds < deadline {
             try? await Task.sleep(for: .milliseconds(20))
         }
         self.engine.stop()

@@ -43,6 +43,7 @@ package final class Node: Sendable {
     let sockets: [ListenSocket]
     let startedAt = Clocks.monotonic()
     let reloadArguments: ReloadArguments
+    let reloading = Turnstile()
     let state: Mutex<State>
 
     /// Where settings come from, so that a reload reads them again.
@@ -95,7 +96,7 @@ package final class Node: Sendable {
             countMax: settings.limits.connections,
             countPerAddressMax: settings.limits.connectionsPerAddress
         )
-        let context = try Self.makeContext(settings)
+        let context = try Self.makeContext(settings, node: self.cluster.node)
         self.contexts = TLSContextHolder(context)
         self.state = Mutex(State(loaded: loaded))
         self.noteCertificate(context)
@@ -117,6 +118,8 @@ package final class Node: Sendable {
         storage.compressionLevel =
             settings.storage.compression == .zstd
             ? Int32(clamping: settings.storage.compressionLevel) : nil
+        storage.refusesCorruption = settings.storage.onDamage == .refuse
+        storage.allowMissingSegments = settings.storage.onMissingSegments == .serve
         storage.indexCacheByteCount = settings.storage.indexCache
         var options = Engine.Options(directory: settings.dataDirectory, storage: storage)
         options.partitionBitCount = cluster.partitionBits
@@ -127,7 +130,8 @@ package final class Node: Sendable {
         return options
     }
 
-    static func makeContext(_ settings: Settings) throws -> TLSContext {
+    /// Reads certificate, key and authorities and checks that they are this node's.
+    static func makeContext(_ settings: Settings, node: String) throws -> TLSContext {
         let material = try TLSMaterial.load(
             certificateFile: settings.tls.certificate,
             keyFile: settings.tls.key,
@@ -135,6 +139,15 @@ package final class Node: Sendable {
             role: .node,
             now: Clocks.wall()
         )
+        guard let certificate = material.certificate,
+            case .some(.node(let name)) = certificate.identity,
+            "\(name)" == node
+        else {
+            throw StartError(
+                "\(settings.tls.certificate): it is the certificate of another node, expected "
+                    + "prustdb://node/\(node)"
+            )
+        }
         return try TLSContext.server(
             material: material,
             applicationProtocols: ProtocolSelector.applicationProtocols,

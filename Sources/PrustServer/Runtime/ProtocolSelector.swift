@@ -13,15 +13,19 @@ final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {
     private let router: AdminRouter
     private let address: String
     private let endpoint: String
+    private let journal: NetworkJournal
     private let handshakeDone: () -> Void
+    private var isHandshaking = true
 
     init(
         loop: LoopState,
         router: AdminRouter,
         address: String,
         endpoint: String,
+        journal: NetworkJournal,
         handshakeDone: @escaping () -> Void
     ) {
+        self.journal = journal
         self.handshakeDone = handshakeDone
         self.loop = loop
         self.router = router
@@ -30,7 +34,10 @@ final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // The handshake failed; the TLS handler has counted it and closes the connection.
+        // The TLS handler has counted it and closes the connection.
+        if self.isHandshaking, let error = error as? TLSError {
+            self.journal.handshakeFailed(error, from: self.address)
+        }
         context.close(promise: nil)
     }
 
@@ -39,6 +46,7 @@ final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {
             context.fireUserInboundEventTriggered(event)
             return
         }
+        self.isHandshaking = false
         self.handshakeDone()
         do {
             switch completed.applicationProtocol {
@@ -76,7 +84,8 @@ final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {
             self.loop.services.audit.record(
                 AuditEvent(
                     who: certificate?.commonName ?? "unknown",
-                    method: .certificate,
+                    isKnown: false,
+                    method: certificate == nil ? nil : .certificate,
                     from: self.endpoint,
                     action: "admin-api",
                     target: nil,
@@ -86,6 +95,10 @@ final class ProtocolSelector: ChannelInboundHandler, RemovableChannelHandler {
             )
             return nil
         }
-        return AdminPeer(principal: principal, from: self.endpoint)
+        return AdminPeer(
+            principal: principal,
+            serial: certificate.serial,
+            from: self.endpoint
+        )
     }
 }

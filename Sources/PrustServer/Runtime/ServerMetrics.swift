@@ -14,6 +14,7 @@ package final class ServerMetrics: Sendable {
     private let commands: [Counter]
     private let latencies: [Histogram]
     package let unknownCommands: Counter
+    package let unauthenticatedCommands: Counter
     package let connection: ConnectionMetrics
     package let log: LogMetrics
     package let index: IndexMetrics
@@ -41,6 +42,10 @@ package final class ServerMetrics: Sendable {
         self.unknownCommands = registry.counter(
             "prustdb_commands_unknown_total",
             help: "Commands that this server does not know."
+        )
+        self.unauthenticatedCommands = registry.counter(
+            "prustdb_commands_unauthenticated_total",
+            help: "Commands refused because nobody had logged in."
         )
         self.connection = ConnectionMetrics(registry)
         self.log = LogMetrics(registry)

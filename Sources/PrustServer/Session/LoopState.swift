@@ -1,6 +1,7 @@
 import NIOCore
 import PrustCore
 import PrustStorage
+import PrustTelemetry
 import Synchronization
 
 /// What the sessions of one event loop share; confined to the loop.
@@ -92,13 +93,22 @@ package final class LoopState {
         for session in woken { session.logMoved(durable: durable) }
     }
 
-    /// Closes sessions that were idle for too long; called every second or so.
+    /// Closes sessions that were idle for too long, and those that take up the most memory with
+    /// replies that nobody reads; called every second or so.
     func closeIdle(now: MonotonicInstant) {
-        let timeout = self.services.limits.idleTimeout
-        guard timeout > .zero else { return }
-        let oldest = now.nanoseconds - Int64(timeout / .nanoseconds(1))
-        for session in self.sessions.values where session.lastActivity.nanoseconds < oldest {
-            session.closeIdle()
+        let limits = self.services.limits
+        var unsentByteCount = 0
+        for session in self.sessions.values {
+            session.closeIfIdle(now: now, limits)
+            unsentByteCount += session.unsentByteCount
+        }
+        let share = limits.outputTotalByteCountMax / self.services.loopCount
+        guard unsentByteCount > share else { return }
+        let largest = self.sessions.values.sorted { $0.unsentByteCount > $1.unsentByteCount }
+        for session in largest where unsentByteCount > share {
+            unsentByteCount -= session.unsentByteCount
+            self.services.metrics.connection.outputCloses.add()
+            session.abort()
         }
     }
 

@@ -105,13 +105,7 @@ extension RESPSession {
             return .done
         } else if name.equals("list") {
             guard arguments.count == 2 else { return executor.syntaxError() }
-            guard self.principal?.isAdmin == true else {
-                return executor.fail(
-                    "NOPERM this user has no permissions to run the 'client|list' command"
-                )
-            }
-            executor.deferred = .clientList
-            return .deferred
+            return self.list(executor)
         } else if name.equals("setinfo") {
             guard arguments.count == 4 else { return wrongCount("setinfo") }
             return self.setInfo(arguments, executor)
@@ -126,6 +120,27 @@ extension RESPSession {
             return self.clientHelp(executor)
         }
         return executor.fail(Self.unknownSubcommand(.client, name))
+    }
+
+    private func list(_ executor: CommandExecutor) -> CommandExecutor.Disposition {
+        let isAllowed = self.principal?.isAdmin == true
+        self.loop.services.audit.record(
+            AuditEvent(
+                who: self.principal?.name ?? "unknown",
+                method: self.principal?.method,
+                from: self.address,
+                action: "client|list",
+                outcome: isAllowed ? .shown : .denied
+            )
+        )
+        guard isAllowed else {
+            self.loop.services.metrics.count(.client, .denied, loop: self.loop.index)
+            return executor.fail(
+                "NOPERM this user has no permissions to run the 'client|list' command"
+            )
+        }
+        executor.deferred = .clientList
+        return .deferred
     }
 
     private func setInfo(

@@ -155,6 +155,7 @@ extension RESPSession {
     private static func isWanted(_ section: String, _ arguments: RequestArguments) -> Bool {
         guard arguments.count > 1 else { return true }
         return (1..<arguments.count).contains { index in
+            guard arguments[index].count <= Self.wordByteCountMax else { return false }
             let wanted = String(decoding: arguments[index], as: UTF8.self).lowercased()
             return ["all", "default", "everything", section.lowercased()].contains(wanted)
         }
@@ -165,7 +166,11 @@ extension RESPSession {
     /// The levels that a client may ask for; one node answers all of them alike.
     private static let levels = ["eventual", "quorum", "all", "strong"]
 
+    /// Longer arguments are no name of a level or a section.
+    private static let wordByteCountMax = 32
+
     private static func level(_ bytes: UnsafeRawBufferPointer) -> String? {
+        guard bytes.count <= Self.wordByteCountMax else { return nil }
         let name = String(decoding: bytes, as: UTF8.self).lowercased()
         return Self.levels.contains(name) ? name : nil
     }

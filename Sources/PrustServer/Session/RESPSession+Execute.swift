@@ -27,6 +27,8 @@ extension RESPSession {
         }
         if spec.access != .open {
             guard let principal = self.principal else {
+                let metrics = self.loop.services.metrics
+                metrics.unauthenticatedCommands.add(1, shard: self.loop.index)
                 return executor.fail("NOAUTH Authentication required.")
             }
             if let refusal = self.refusal(principal, command, spec, arguments) {
@@ -109,11 +111,14 @@ extension RESPSession {
     private static let noKey =
         "NOPERM this user has no permissions to access one of the keys used as arguments"
 
-    /// True for writing commands that also answer with a value that was there before.
+    /// True for writing commands whose answer says what the value is or was.
     private static func returnsValue(_ command: Command, _ arguments: RequestArguments) -> Bool {
         switch command {
-        case .getset, .getdel, .getex: true
-        case .set: (3..<max(arguments.count, 3)).contains { arguments[$0].equals("get") }
+        case .getset, .getdel, .getex, .incr, .incrby, .incrbyfloat, .decr, .decrby: true
+        case .set:
+            (3..<max(arguments.count, 3)).contains {
+                arguments[$0].equals("get") || arguments[$0].equals("ifeq")
+            }
         default: false
         }
     }

@@ -32,69 +32,78 @@ extension RESPSession {
         reply: @escaping (RESPSession, CommandExecutor) -> CommandExecutor.Disposition
     ) {
         let services = self.loop.services
+        let table = services.access.table
         self.phase = .suspended
         services.verifier.verify(
             name: name,
             password: Array(password),
             address: self.address,
-            table: services.access.table,
+            table: table,
             now: Clocks.monotonic(),
             eventLoop: self.loop.eventLoop
         ).assumeIsolated().whenSuccess { outcome in
+            // Who has left meanwhile has tried all the same.
+            self.note(outcome, name: name, isKnown: table.hasUser(name))
             // Some outcomes are there at once, while this command still runs.
             self.loop.eventLoop.assumeIsolated().execute {
                 guard case .suspended = self.phase else { return }
-                self.loggedIn(name: name, outcome, reply: reply)
+                self.loggedIn(outcome, reply: reply)
             }
         }
     }
 
     private func loggedIn(
-        name: String,
         _ outcome: PasswordVerifier.Outcome,
         reply: (RESPSession, CommandExecutor) -> CommandExecutor.Disposition
     ) {
-        let metrics = self.loop.services.metrics
-        var refusal: String?
-        switch outcome {
-        case .accepted(let principal):
-            metrics.connection.logins[.accepted]?.add()
-            self.principal = principal
-        case .refused:
-            metrics.connection.logins[.refused]?.add()
-            refusal = Self.wrongPassword
-        case .throttled(let wait):
-            metrics.connection.logins[.throttled]?.add()
-            let seconds = max(wait / .seconds(1), 1)
-            refusal =
-                "ERR too many attempts to log in (limit auth.attempts): wait \(Int(seconds)) s"
-        case .busy:
-            metrics.connection.logins[.busy]?.add()
-            refusal = "ERR too many passwords are being checked: try again"
-        }
-        self.auditLogin(name: name, refusal: refusal, outcome)
+        if case .accepted(let principal) = outcome { self.principal = principal }
+        let refusal = Self.refusal(outcome)
         self.finishSuspended { executor in
             if let refusal { return executor.fail(refusal) }
             return reply(self, executor)
         }
     }
 
-    private func auditLogin(
-        name: String,
-        refusal: String?,
-        _ outcome: PasswordVerifier.Outcome
-    ) {
-        guard refusal != nil else { return }
-        let isThrottled = if case .throttled = outcome { true } else { false }
+    private static func refusal(_ outcome: PasswordVerifier.Outcome) -> String? {
+        switch outcome {
+        case .accepted: return nil
+        case .refused: return Self.wrongPassword
+        case .throttled(let wait):
+            let seconds = max(wait / .seconds(1), 1)
+            return "ERR too many attempts to log in (limit auth.attempts): wait \(Int(seconds)) s"
+        case .busy: return "ERR too many passwords are being checked: try again"
+        }
+    }
+
+    /// Counts an attempt to log in and gives it to the audit trail unless it was right.
+    private func note(_ outcome: PasswordVerifier.Outcome, name: String, isKnown: Bool) {
+        let login: ConnectionMetrics.Login
+        let reason: String?
+        switch outcome {
+        case .accepted:
+            login = .accepted
+            reason = nil
+        case .refused:
+            login = .refused
+            reason = "wrong name or password"
+        case .throttled:
+            login = .throttled
+            reason = AuditEvent.throttled
+        case .busy:
+            login = .busy
+            reason = "too many passwords are being checked"
+        }
+        self.loop.services.metrics.connection.logins[login]?.add()
+        guard let reason else { return }
         self.loop.services.audit.record(
             AuditEvent(
                 who: name,
+                isKnown: isKnown,
                 method: .password,
                 from: self.address,
-                action: "login",
-                target: nil,
-                outcome: isThrottled ? .failed : .denied,
-                reason: isThrottled ? "throttled" : "wrong name or password"
+                action: AuditEvent.login,
+                outcome: login == .busy ? .failed : .denied,
+                reason: reason
             )
         )
     }
@@ -152,7 +161,10 @@ extension RESPSession {
             }
             return .deferred
         }
-        guard self.principal != nil else { return executor.fail(Self.mustLogIn) }
+        guard self.principal != nil else {
+            self.loop.services.metrics.unauthenticatedCommands.add(1, shard: self.loop.index)
+            return executor.fail(Self.mustLogIn)
+        }
         return self.welcome(version, clientName, executor)
     }
 

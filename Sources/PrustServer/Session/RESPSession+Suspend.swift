@@ -19,7 +19,11 @@ extension RESPSession {
             engine.load(missing)
         } then: { session, failure in
             if let failure {
-                session.finishSuspended { $0.fail("ERR the record cannot be read: " + failure) }
+                session.finishSuspended { executor in
+                    // Other keys of the same command may be done already.
+                    let code = executor.didWrite ? "UNKNOWN" : "ERR"
+                    return executor.fail("\(code) the record cannot be read: \(failure)")
+                }
             } else {
                 session.wake()
             }
@@ -112,11 +116,14 @@ extension RESPSession {
     func finishSuspended(_ body: (CommandExecutor) -> CommandExecutor.Disposition) {
         self.phase = .running
         let executor = self.loop.executor
+        // Read before the failures: what is lost after this is found when the log has moved.
+        let durable = self.loop.services.engine.durable
         swap(&executor.out, &self.out)
         executor.version = self.version
         executor.resume(self.suspension)
-        if !self.failIfLost(executor) { _ = body(executor) }
-        self.finish(executor, durable: self.loop.services.engine.durable)
+        _ = body(executor)
+        _ = self.failIfLost(executor)
+        self.finish(executor, durable: durable)
         self.recordTally()
         self.consumeCommand()
         swap(&executor.out, &self.out)

@@ -56,6 +56,12 @@ final class RESPSession: ChannelDuplexHandler {
     var level = "strong"
     var phase = Phase.running
     private(set) var lastActivity: MonotonicInstant
+    private let connectedAt: MonotonicInstant
+    /// The client has ended its side: the connection ends with the last reply.
+    private var hasInputEnded = false
+    /// What the channel had still to send, and since when it has not moved.
+    private(set) var unsentByteCount = 0
+    private var stalledSince: MonotonicInstant?
 
     private var input = ByteBuffer()
     private var parser: RequestParser
@@ -87,6 +93,7 @@ final class RESPSession: ChannelDuplexHandler {
         self.id = loop.services.nextConnectionID()
         self.parser = RequestParser(argumentCountMax: loop.services.limits.argumentCountMax)
         self.lastActivity = Clocks.monotonic()
+        self.connectedAt = self.lastActivity
     }
 
     // MARK: Events of the channel
@@ -118,7 +125,10 @@ final class RESPSession: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .some(.inputClosed) = event as? ChannelEvent { self.close() }
+        if case .some(.inputClosed) = event as? ChannelEvent {
+            self.hasInputEnded = true
+            self.goOn()
+        }
         context.fireUserInboundEventTriggered(event)
     }
 
@@ -145,7 +155,9 @@ final class RESPSession: ChannelDuplexHandler {
         self.isWritable = context.channel.isWritable
         if self.isWritable, self.isPausedForOutput {
             self.isPausedForOutput = false
-            self.goOn()
+            // Not at once: a client that reads quickly would keep the loop from all others.
+            let state = NIOLoopBound(self, eventLoop: context.eventLoop)
+            context.eventLoop.execute { state.value.goOn() }
         }
         context.fireChannelWritabilityChanged()
     }
@@ -176,6 +188,11 @@ final class RESPSession: ChannelDuplexHandler {
     }
 
     private func process() {
+        self.runCommands()
+        if self.hasInputEnded, self.mayRead { self.phase = .closing }
+    }
+
+    private func runCommands() {
         guard case .running = self.phase, self.input.readableBytes > 0, self.mayRead else {
             return
         }
@@ -310,6 +327,9 @@ final class RESPSession: ChannelDuplexHandler {
 
     /// Decides whether the reply that was just written may leave.
     func finish(_ executor: CommandExecutor, durable: UInt64) {
+        if executor.isTorn {
+            _ = executor.fail("UNKNOWN the log was opened again while the command ran")
+        }
         self.countReply(executor)
         let isSilent = self.applyRepliesMode(executor)
         if self.held.isEmpty, executor.dependsOn <= durable {
@@ -446,7 +466,8 @@ final class RESPSession: ChannelDuplexHandler {
                 UInt64(byteCount),
                 shard: self.loop.index
             )
-            if self.readyEnd == self.out.writerIndex {
+            if self.readyEnd == self.out.writerIndex, self.held.isEmpty {
+                // Held replies know their places in the buffer, even when they have no bytes.
                 // Writing may call back into this session: it must find nothing to send again.
                 let sent = self.out
                 self.out = ByteBuffer()
@@ -507,10 +528,7 @@ final class RESPSession: ChannelDuplexHandler {
 
     /// Ends the connection once all replies are out.
     func close() {
-        switch self.phase {
-        case .running: self.phase = .closing
-        case .suspended, .closing, .closed: break
-        }
+        if case .running = self.phase { self.phase = .closing }
         self.flush()
     }
 
@@ -524,9 +542,43 @@ final class RESPSession: ChannelDuplexHandler {
 
     private(set) var isDraining = false
 
-    func closeIdle() {
+    /// Ends a connection that does nothing, or whose client does not log in or read its replies.
+    ///
+    /// Called every second or so.
+    func closeIfIdle(now: MonotonicInstant, _ limits: SessionServices.Bounds) {
+        guard let context = self.context else { return }
+        func isOver(_ start: MonotonicInstant, _ timeout: Duration) -> Bool {
+            timeout > .zero && start.duration(to: now) >= timeout
+        }
+        self.noteUnsent(context, now)
+        let connection = self.loop.services.metrics.connection
+        if let stalled = self.stalledSince, isOver(stalled, limits.stallTimeout) {
+            connection.stallCloses.add()
+            return self.abort()
+        }
         guard case .running = self.phase, self.held.isEmpty else { return }
-        self.loop.services.metrics.connection.idleCloses.add()
-        self.close()
+        if self.principal == nil, isOver(self.connectedAt, limits.loginTimeout) {
+            connection.loginCloses.add()
+            self.close()
+        } else if isOver(self.lastActivity, limits.idleTimeout) {
+            connection.idleCloses.add()
+            self.close()
+        }
+    }
+
+    private func noteUnsent(_ context: ChannelHandlerContext, _ now: MonotonicInstant) {
+        let option = ChannelOptions.bufferedWritableBytes
+        let channel = (try? context.channel.syncOptions?.getOption(option)) ?? 0
+        if channel == 0 {
+            self.stalledSince = nil
+        } else if self.stalledSince == nil || channel != self.unsentByteCount {
+            self.stalledSince = now
+        }
+        self.unsentByteCount = channel
+    }
+
+    /// Ends the connection at once; replies that wait are dropped.
+    func abort() {
+        self.context?.close(promise: nil)
     }
 }

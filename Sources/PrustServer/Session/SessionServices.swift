@@ -11,6 +11,10 @@ package final class SessionServices: Sendable {
         package var pipelineCountMax = 10_000
         package var argumentCountMax = PrustCore.Limits.argumentCountMax
         package var idleTimeout = Duration.zero
+        package var loginTimeout = Duration.seconds(30)
+        package var stallTimeout = Duration.seconds(60)
+        /// Bytes of replies that may wait in all channels together.
+        package var outputTotalByteCountMax = 1024 * 1024 * 1024
 
         package init() {}
     }
@@ -38,6 +42,9 @@ package final class SessionServices: Sendable {
             self.startedAt = startedAt
         }
     }
+
+    /// Event loops that have sessions.
+    var loopCount: Int { max(1, self.loops.withLock { $0.count }) }
 
     package init(
         engine: Engine,

@@ -124,7 +124,7 @@ package enum SettingTable {
             \.limits.connectionsPerAddress,
             1...1_000_000,
             default: 10_000,
-            "Connections at one time from one address."
+            "Connections at one time from one address (of IPv6: from one /64)."
         ),
         .integer(
             "limits.handshakes",
@@ -145,7 +145,28 @@ package enum SettingTable {
             \.limits.outputBuffer,
             (32 * Self.mebibyte)...(16 * Self.gibibyte),
             default: 64 * Self.mebibyte,
-            "Bytes of replies that may wait for a client that reads slowly; above it is closed."
+            "Bytes of one reply, and of replies that may wait for a client; then it is not read from."
+        ),
+        .size(
+            "limits.output-total",
+            \.limits.outputTotal,
+            (64 * Self.mebibyte)...(1024 * Self.gibibyte),
+            default: Self.gibibyte,
+            "Bytes of replies that wait for all clients; above, those with the most are closed."
+        ),
+        .duration(
+            "limits.stall-timeout",
+            \.limits.stallTimeout,
+            .zero...(Self.day * 30),
+            default: .seconds(60),
+            "A client that takes nothing of its replies for so long is closed; 0s is never."
+        ),
+        .duration(
+            "limits.login-timeout",
+            \.limits.loginTimeout,
+            .zero...(Self.day * 30),
+            default: .seconds(30),
+            "A client that is not logged in so long after connecting is closed; 0s is never."
         ),
         .duration(
             "limits.idle-timeout",
@@ -183,6 +204,18 @@ package enum SettingTable {
             \.storage.compression,
             default: .zstd,
             "How values are stored."
+        ),
+        .choice(
+            "storage.on-damage",
+            \.storage.onDamage,
+            default: .serve,
+            "Records that are damaged at a start: serve what is left, or refuse to start."
+        ),
+        .choice(
+            "storage.on-missing-segments",
+            \.storage.onMissingSegments,
+            default: .refuse,
+            "Segments that are gone at a start: refuse to start, or serve what is left."
         ),
         .integer(
             "storage.compression-level",
@@ -233,7 +266,7 @@ package enum SettingTable {
             \.authAttempts,
             1...10_000,
             default: 10,
-            "Wrong passwords a minute from one address for one name; ten times for all names."
+            "Wrong passwords a minute for an address and name; ten times for either alone."
         ).reloadable(),
         .integer(
             "cluster.partition-bits",

@@ -85,9 +85,14 @@ extension Settings {
     }
 
     /// These settings with the reloadable ones taken from another set.
-    package func reloaded(from other: Settings) -> Settings {
+    ///
+    /// Paths that nobody set follow the data directory, which waits for a restart: so do they.
+    package func reloaded(from loaded: Loaded) -> Settings {
+        let other = loaded.settings
+        let isMoved = other.dataDirectory != self.dataDirectory
         var result = self
         for key in SettingTable.all where key.isReloadable {
+            if isMoved, loaded.origins[key.name] == nil { continue }
             if let value = key.read(other) { key.write(&result, value) }
         }
         return result

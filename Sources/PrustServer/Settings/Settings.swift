@@ -29,6 +29,9 @@ package struct Settings: Equatable, Sendable {
         package var pipeline = 0
         package var outputBuffer = 0
         package var idleTimeout = Duration.zero
+        package var loginTimeout = Duration.zero
+        package var stallTimeout = Duration.zero
+        package var outputTotal = 0
         package var arguments = 0
         package var logQueue = 0
     }
@@ -39,7 +42,15 @@ package struct Settings: Equatable, Sendable {
             case zstd
         }
 
+        /// What to do with a directory that has lost something.
+        package enum Loss: String, CaseIterable, Sendable {
+            case serve
+            case refuse
+        }
+
         package var segmentSize = 0
+        package var onDamage = Loss.serve
+        package var onMissingSegments = Loss.refuse
         package var compression = Compression.none
         package var compressionLevel = 0
         package var sweepEntries = 0

@@ -98,13 +98,14 @@ package struct RequestParser {
             return .failed("Protocol error: unauthenticated multibulk length")
         }
         guard count <= self.argumentCountMax else {
-            return .failed(
-                "Protocol error: \(count) arguments exceed limits.arguments"
-                    + " (\(self.argumentCountMax))"
-            )
+            return .failed(self.tooManyArguments(Int(count)))
         }
         self.state = .arguments(remaining: Int(max(count, 0)))
         return nil
+    }
+
+    private func tooManyArguments(_ count: Int) -> String {
+        "Protocol error: \(count) arguments exceed limits.arguments (\(self.argumentCountMax))"
     }
 
     private mutating func bulkHeader(
@@ -180,8 +181,9 @@ package struct RequestParser {
 
     private mutating func inline(_ bytes: UnsafeRawBufferPointer) -> Result {
         var index = self.searched
-        while index < bytes.count, bytes[index] != UInt8(ascii: "\n") { index += 1 }
-        guard index < bytes.count else {
+        let end = min(bytes.count, Limits.inlineByteCountMax + 1)
+        while index < end, bytes[index] != UInt8(ascii: "\n") { index += 1 }
+        guard index < end else {
             self.searched = index
             return bytes.count > Limits.inlineByteCountMax
                 ? .failed("Protocol error: too big inline request") : .needsMore
@@ -193,6 +195,9 @@ package struct RequestParser {
         self.isInScratch = true
         guard InlineWords.split(line, into: &self.scratch, places: &self.places) else {
             return .failed("Protocol error: unbalanced quotes in request")
+        }
+        guard self.places.count <= self.argumentCountMax else {
+            return .failed(self.tooManyArguments(self.places.count))
         }
         return self.finish(byteCount: index + 1)
     }

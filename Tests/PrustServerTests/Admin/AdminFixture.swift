@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import PrustCore
 import PrustTLS
+import Testing
 
 @testable import PrustServer
 
@@ -100,6 +101,25 @@ struct AdminFixture {
     }
 
     static let root = AdminPeer(principal: .socket(name: "uid=0"), from: "unix")
+
+    /// Somebody who has connected with a certificate of a new user.
+    func peer(_ name: String, role: String) async throws -> AdminPeer {
+        try await self.store.change { (document) throws(AccessError) in
+            try document.createUser(name: name, roles: [role], password: nil, now: Self.now)
+            let certificate = AccessDocument.IssuedCertificate(
+                serial: "0a",
+                fingerprint: String(repeating: "0", count: 64),
+                notAfter: Self.now.milliseconds / 1_000 + 1_000
+            )
+            try document.addCertificate(certificate, to: name, now: Self.now)
+        }
+        let principal = self.store.snapshot.table.principal(certificateName: name, serial: "0a")
+        return AdminPeer(
+            principal: try #require(principal),
+            serial: "0a",
+            from: "10.0.0.1:5"
+        )
+    }
 
     func send(
         _ method: String,

@@ -40,8 +40,7 @@ import Testing
     @Test func onlyAdminsAndTheRefusalIsAudited() async throws {
         try await AccessStoreTests.withDirectory { directory in
             let fixture = try AdminFixture(directory)
-            let principal = Principal(name: "bob", method: .certificate, roles: [.readWrite])
-            let peer = AdminPeer(principal: principal, from: "10.0.0.1:5")
+            let peer = try await fixture.peer("bob", role: "readwrite")
             for (method, path, _) in Self.routes.prefix(5) {
                 #expect(await fixture.send(method, path, from: peer).status == 403)
             }
@@ -61,7 +60,29 @@ import Testing
                         reason: "no-admin"
                     )
             )
-            #expect(fixture.store.users.map(\.name) == ["admin"])
+            #expect(fixture.store.users.map(\.name).sorted() == ["admin", "bob"])
+        }
+    }
+
+    /// A connection that is open gives nobody what was taken from him meanwhile.
+    @Test func whatIsTakenIsGoneOnOpenConnections() async throws {
+        let takings: [(method: String, path: String, body: String)] = [
+            ("POST", "/v1/users/bob/disable", ""),
+            ("DELETE", "/v1/users/bob", ""),
+            ("PUT", "/v1/users/bob/roles", #"{"roles":["readonly"]}"#),
+            ("POST", "/v1/clients/bob/revoke", #"{"serial":"0a"}"#),
+        ]
+        for (method, path, body) in takings {
+            try await AccessStoreTests.withDirectory { directory in
+                let fixture = try AdminFixture(directory)
+                let peer = try await fixture.peer("bob", role: "admin")
+                #expect(await fixture.send("GET", "/v1/users", from: peer).status == 200)
+                let taken = await fixture.send(method, path, body)
+                #expect(taken.status < 300, "\(path): \(taken.text)")
+                let name = #"{"name":"eve","roles":["admin"],"password":"password1"}"#
+                #expect(await fixture.send("POST", "/v1/users", name, from: peer).status == 403)
+                #expect(!fixture.store.users.map(\.name).contains("eve"))
+            }
         }
     }
 

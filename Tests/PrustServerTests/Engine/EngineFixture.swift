@@ -16,7 +16,11 @@ final class EngineFixture {
     private var logThread: SystemThread?
     private let moved = ConditionLock(value: false)
 
-    init(_ fileSystem: SimulatedFileSystem = SimulatedFileSystem()) throws {
+    init(
+        _ fileSystem: SimulatedFileSystem = SimulatedFileSystem(),
+        observer: (any EngineObserver)? = nil,
+        configure: (inout Engine.Options) -> Void = { _ in }
+    ) throws {
         self.fileSystem = fileSystem
         var storage = StorageOptions(
             newStorageID: StorageID(.max),
@@ -28,11 +32,12 @@ final class EngineFixture {
         options.partitionBitCount = 4
         options.stripeCount = 4
         options.cacheByteCount = 256 * 1024
+        configure(&options)
         self.engine = Engine(
             options: options,
             fileSystem: fileSystem,
             hashSeed: 7,
-            observer: nil
+            observer: observer
         )
         self.executor = CommandExecutor(engine: self.engine, allocator: ByteBufferAllocator())
         let moved = self.moved
@@ -48,10 +53,16 @@ final class EngineFixture {
         self.logThread = SystemThread(name: "log") { engine.runLog() }
     }
 
-    /// Ends as the daemon does: everything that waits is written, swept and closed.
-    func stop() {
+    /// Lets the log write what waits and end: what is written after this is never durable.
+    func stopLog() {
         self.engine.stop()
         self.logThread?.join()
+        self.logThread = nil
+    }
+
+    /// Ends as the daemon does: everything that waits is written, swept and closed.
+    func stop() {
+        self.stopLog()
         self.engine.sweep()
         self.engine.close()
     }
@@ -92,6 +103,20 @@ final class EngineFixture {
             guard self.moved.lock(whenValue: true, timeoutSeconds: 1) else { continue }
             self.moved.unlock(withValue: false)
         }
+    }
+
+    /// Lets the log fail once, and waits until the storage has been opened again.
+    func failLog() {
+        let generation = self.engine.generation
+        self.fileSystem.plant(.init(.syncData, index: 0, .fails(5)))
+        _ = self.run("set", "lost", "1")
+        self.waitForLog()
+        self.wait { self.engine.generation > generation && self.engine.state == .serving }
+    }
+
+    /// Waits for something that other threads bring about.
+    func wait(until isDone: () -> Bool) {
+        while !isDone() { Clocks.sleep(milliseconds: 1) }
     }
 
     /// Waits until the entries know where their durable records are.

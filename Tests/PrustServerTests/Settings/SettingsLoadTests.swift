@@ -205,10 +205,31 @@ import Testing
         let changes = before.changes(to: after)
         #expect(changes.filter(\.takesEffect).map(\.name) == ["log.level", "auth.attempts"])
         #expect(changes.filter { !$0.takesEffect }.map(\.name).contains("limits.connections"))
-        let reloaded = before.reloaded(from: after)
+        let reloaded = before.reloaded(from: Settings.Loaded(settings: after, origins: [:]))
         #expect(reloaded.logLevel == .debug)
         #expect(reloaded.authAttempts == 3)
         #expect(reloaded.limits.connections == 20_000)
+    }
+
+    /// A new data directory waits for a restart, and so do the paths that follow it.
+    @Test func reloadKeepsPathsOfTheOldDirectory() {
+        let before = Self.loader(Self.good).settings
+        let text = """
+            data-dir: /other
+            listen: 0.0.0.0:8000
+            advertise: db1:8000
+            tls.ca: /etc/ca.crt
+            log.level: debug
+
+            """
+        let loader = Self.loader(text)
+        let reloaded = before.reloaded(
+            from: Settings.Loaded(settings: loader.settings, origins: loader.origins)
+        )
+        #expect(loader.settings.tls.certificate == "/other/identity/node.crt")
+        #expect(reloaded.tls.certificate == "/data/identity/node.crt")
+        #expect(reloaded.tls.authority == "/etc/ca.crt")
+        #expect(reloaded.logLevel == .debug)
     }
 
     @Test func theManualsFileReadsBack() {

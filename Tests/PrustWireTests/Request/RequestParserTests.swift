@@ -82,6 +82,28 @@ import Testing
         )
     }
 
+    /// The end of a line may come in the same read, and the bounds hold all the same.
+    @Test func limitsHoldForWholeLines() {
+        let line = Array(repeating: UInt8(ascii: "a"), count: Limits.inlineByteCountMax)
+        let end = [UInt8(ascii: "\n")]
+        #expect(
+            Self.parse(line + end, step: .max / 2).commands.first?.first?.utf8.count == line.count
+        )
+        #expect(
+            Self.parse(line + line.prefix(1) + end, step: .max / 2).error
+                == "Protocol error: too big inline request"
+        )
+        func words(_ count: Int) -> RequestParser.Result {
+            var parser = RequestParser(argumentCountMax: 16)
+            let text = String(repeating: "a ", count: count) + "\n"
+            return Array(text.utf8).withUnsafeBytes { parser.next($0, trust: .trusted) }
+        }
+        #expect(words(16) == .command(byteCount: 33))
+        #expect(
+            words(17) == .failed("Protocol error: 17 arguments exceed limits.arguments (16)")
+        )
+    }
+
     @Test func strangersMaySendLittle() {
         #expect(Self.parse(Array("*10\r\n".utf8), step: 9, trust: .untrusted).error == nil)
         #expect(
