@@ -323,7 +323,7 @@ struct Recovery {
                 path: self.directory.path,
                 reason: "\(loss), but the index knows of durable records up to segment "
                     + "\(position.segment), offset \(position.offset); restore the segments, or "
-                    + "remove \(self.path)/index to go on without those records"
+                    + "set storage.on-missing-segments to serve to go on without those records"
             )
         }
         return "its position is beyond the end of the log"

@@ -47,7 +47,7 @@ package struct SegmentDirectory: Sendable {
         .damaged(
             path: self.path(region.segment),
             reason: "\(region.byteCount) bytes at offset \(region.offset) are not the records that "
-                + "they were; restore the file, or set storage.on-corruption to serve"
+                + "they were; restore the file, or set storage.on-damage to serve"
         )
     }
 

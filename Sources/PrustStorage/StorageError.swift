@@ -45,9 +45,7 @@ extension StorageError: CustomStringConvertible {
                 + "\(supported)"
         case .damaged(let path, let reason): "\(path) is damaged: \(reason)"
         case .foreignSegment(let path): "\(path) belongs to another storage directory"
-        case .missingSegments(let segments):
-            "segments are missing: \(segments.prefix(10).map(String.init).joined(separator: ", "))"
-                + (segments.count > 10 ? " and \(segments.count - 10) more" : "")
+        case .missingSegments(let segments): Self.describe(missing: segments)
         case .index(let error): "index: \(error)"
         case .full(let error): "the disk is full: \(error)"
         case .failed(let reason):
@@ -56,6 +54,13 @@ extension StorageError: CustomStringConvertible {
         case .recordTooLarge(let byteCount, let byteCountMax):
             "\(byteCount) bytes of key or value, above the limit of \(byteCountMax)"
         }
+    }
+
+    private static func describe(missing segments: [UInt32]) -> String {
+        let numbers = segments.prefix(10).map { String($0) }.joined(separator: ", ")
+        let rest = segments.count > 10 ? " and \(segments.count - 10) more" : ""
+        return "segments are missing: \(numbers)\(rest); restore them, or set "
+            + "storage.on-missing-segments to serve to go on without them"
     }
 }
 

@@ -161,8 +161,8 @@ def inline_commands(server):
 
 
 def inline_at_once(server):
-    """One past the bound is refused also when the end of the line comes with it."""
-    for byte_count in (INLINE_MAX + 1, INLINE_MAX + 1000, INLINE_MAX + 30000):
+    """One past the bound, CR LF not counted, is refused also when the end comes with it."""
+    for byte_count in (INLINE_MAX + 3, INLINE_MAX + 1000, INLINE_MAX + 30000):
         with server.connect() as connection:
             send_all(connection, b"ECHO " + b"x" * (byte_count - 7) + b"\r\n")
             names(f"{byte_count} bytes", decode(connection.reply()), "too big inline request")

@@ -123,7 +123,7 @@ import Testing
         for _ in 0..<2 {
             let refusal = Self.refusal(fileSystem)
             #expect(refusal.contains("segments are missing behind number 5"), "\(refusal)")
-            #expect(refusal.contains("remove /data/index to go on"), "\(refusal)")
+            #expect(refusal.contains("set storage.on-missing-segments to serve"), "\(refusal)")
             #expect(try fileSystem.list("/data/segments").count == 5)
         }
         var options = Fixture.options()
