@@ -9,17 +9,19 @@ package enum LogText {
     package static func escape(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: Self.isUnsafe) else { return text }
         var result = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where Self.isUnsafe(scalar):
-                result += "\\u{" + String(scalar.value, radix: 16) + "}"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
+        for scalar in text.unicodeScalars { Self.append(scalar, to: &result) }
         return result
+    }
+
+    private static func append(_ scalar: Unicode.Scalar, to result: inout String) {
+        switch scalar {
+        case "\n": result += "\\n"
+        case "\r": result += "\\r"
+        case "\t": result += "\\t"
+        case _ where Self.isUnsafe(scalar):
+            result += "\\u{" + String(scalar.value, radix: 16) + "}"
+        default: result.unicodeScalars.append(scalar)
+        }
     }
 
     /// Replaces what ``escape(_:)`` would escape by one character each.
@@ -49,7 +51,7 @@ package enum LogText {
     package static func facts(_ metadata: Logger.Metadata) -> String {
         var result = ""
         for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-            let text = Self.escape(Self.cut("\(value)", byteCountMax: Self.valueByteCountMax))
+            let text = Self.cut("\(value)", byteCountMax: Self.valueByteCountMax)
             result += " \(Self.escape(key))=\(Self.quote(text))"
         }
         return result
@@ -59,13 +61,15 @@ package enum LogText {
     package static let valueByteCountMax = 1024
 
     private static func quote(_ text: String) -> String {
+        let escaped = Self.escape(text)
         let isPlain =
-            !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x3D }
-        guard !isPlain else { return text }
+            !text.isEmpty && escaped.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x3D }
+        guard !isPlain else { return escaped }
         var result = "\""
-        for character in text {
-            if character == "\"" { result += "\\" }
-            result.append(character)
+        for scalar in text.unicodeScalars {
+            // A backslash too: it must not make the quote behind it one that ends the value.
+            if scalar == "\"" || scalar == "\\" { result += "\\" }
+            Self.append(scalar, to: &result)
         }
         return result + "\""
     }

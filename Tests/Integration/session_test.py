@@ -643,7 +643,6 @@ def main(parser):
             ("clients that leave", leaving),
             ("half-close by close_notify", half_closing, True, False),
             ("half-close by close_notify and FIN", half_closing, True, True),
-            ("half-close by FIN", half_closing, False, True),
             ("versions in pipelines", versions),
             ("RESET", reset),
             ("QUIT", leaving_with_quit),

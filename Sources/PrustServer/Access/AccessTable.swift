@@ -41,18 +41,27 @@ package final class AccessTable: Sendable {
     ///   - serial: Of its client certificate, if it came in with one.
     /// - Returns: `nil` when the session must end.
     package func refreshed(_ principal: Principal, serial: String?) -> Principal? {
+        let now: Principal?
         switch principal.method {
-        case .certificate: self.principal(certificateName: principal.name, serial: serial ?? "")
-        case .password: self.principal(principal.name, method: .password)
-        case .socket: principal
+        case .certificate:
+            now = self.principal(certificateName: principal.name, serial: serial ?? "")
+        case .password: now = self.principal(principal.name, method: .password)
+        case .socket: return principal
         }
+        return now?.proof == principal.proof ? now : nil
     }
 
     func principal(_ name: String, method: AuthenticationMethod) -> Principal? {
         guard let user = self.usersByName[name], user.enabled else { return nil }
         if method == .password, self.hashes[name] == nil { return nil }
         let roles = user.roles.compactMap { self.rolesByName[$0] }
-        return Principal(name: name, method: method, roles: roles)
+        let password = method == .password ? user.password ?? "" : ""
+        return Principal(
+            name: name,
+            method: method,
+            roles: roles,
+            proof: "\(user.created) \(password)"
+        )
     }
 
     func passwordHash(of name: String) -> PasswordHash? { self.hashes[name] }

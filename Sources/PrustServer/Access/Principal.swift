@@ -4,6 +4,8 @@ package final class Principal: Sendable {
     package let method: AuthenticationMethod
     package let roles: [String]
     package let isAdmin: Bool
+    /// What its login rested on: another user of the same name, or another password, has another.
+    let proof: String
 
     /// All keys, so that ``allows(_:key:)`` looks at no prefix.
     private let readsAll: Bool
@@ -11,8 +13,14 @@ package final class Principal: Sendable {
     private let readPrefixes: KeyPrefixSet
     private let writePrefixes: KeyPrefixSet
 
-    init(name: String, method: AuthenticationMethod, roles: [AccessDocument.Role]) {
+    init(
+        name: String,
+        method: AuthenticationMethod,
+        roles: [AccessDocument.Role],
+        proof: String = ""
+    ) {
         self.name = name
+        self.proof = proof
         self.method = method
         self.roles = roles.map(\.name)
         self.isAdmin = roles.contains { $0.verbs.contains(.admin) }

@@ -3,10 +3,10 @@ import PrustCore
 /// The members of ``PrustCore/Limits`` as `prustadm limits` shows them.
 enum FixedLimits {
     static let all: [LimitReport] = [
-        Self.bytes("key", Limits.keyByteCountMax),
-        Self.bytes("value", Limits.valueByteCountMax),
+        Self.bytes("key-bytes", Limits.keyByteCountMax),
+        Self.bytes("value-bytes", Limits.valueByteCountMax),
         Self.count("arguments", Limits.argumentCountMax),
-        Self.bytes("command", Limits.commandByteCountMax),
+        Self.bytes("command-bytes", Limits.commandByteCountMax),
         Self.bytes("inline-command", Limits.inlineByteCountMax),
         Self.bytes("name", Limits.nameByteCountMax),
         Self.bytes("password", Limits.passwordByteCountMax),

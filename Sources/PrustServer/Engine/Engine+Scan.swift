@@ -102,8 +102,12 @@ extension Engine {
             )
             walk.take(key)
         } catch {
-            // A corrupt record must not keep the walk from the keys behind it.
-            guard case .corrupt = error else { throw error }
+            // A record that cannot be read must not keep the walk from the keys behind it.
+            switch error {
+            case .corrupt: break
+            case .file(let error) where error.isDiskFailure: break
+            case .file: throw error
+            }
             self.observer?.readFailed("\(error)", isCorruption: true)
         }
     }

@@ -96,6 +96,10 @@ extension RESPSession {
             if !isReadable { return Self.noKey }
         }
         if principal.allows(verb) { return nil }
+        // It counts the keys of others too.
+        if command == .dbsize {
+            return "NOPERM this user has no permissions to run the 'dbsize' command"
+        }
         guard principal.allowsSome(verb), verb != .admin else {
             return "NOPERM this user has no permissions to run the '\(command.name)' command"
         }
@@ -111,10 +115,12 @@ extension RESPSession {
     private static let noKey =
         "NOPERM this user has no permissions to access one of the keys used as arguments"
 
-    /// True for writing commands whose answer says what the value is or was.
+    /// True for writing commands whose answer says what the value is or was, or how long.
     private static func returnsValue(_ command: Command, _ arguments: RequestArguments) -> Bool {
         switch command {
-        case .getset, .getdel, .getex, .incr, .incrby, .incrbyfloat, .decr, .decrby: true
+        case .getset, .getdel, .getex, .incr, .incrby, .incrbyfloat, .decr, .decrby, .append,
+            .setrange:
+            true
         case .set:
             (3..<max(arguments.count, 3)).contains {
                 arguments[$0].equals("get") || arguments[$0].equals("ifeq")

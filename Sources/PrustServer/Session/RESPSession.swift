@@ -413,6 +413,9 @@ final class RESPSession: ChannelDuplexHandler {
 
     /// False if the client must wait for the log, or for itself to read, before it goes on.
     private func checkRoom() -> Bool {
+        // A command that goes on after a wait must come to its end: what it has written of its
+        // reply can leave only then.
+        if self.hasCommand { return true }
         let services = self.loop.services
         if services.engine.isCongested || self.held.count >= services.limits.pipelineCountMax {
             if !self.isWaitingForRoom { services.metrics.connection.congestionPauses.add() }

@@ -195,7 +195,7 @@ package enum SettingTable {
         .size(
             "storage.segment-size",
             \.storage.segmentSize,
-            (64 * Self.mebibyte)...(2 * Self.gibibyte),
+            (64 * Self.mebibyte)...Self.gibibyte,
             default: 256 * Self.mebibyte,
             "Bytes after which a segment is sealed and the next begun."
         ),

@@ -267,7 +267,7 @@ import Testing
                 AdminJSON.decodeAnswer([LimitReport].self, from: Array(answer.text.utf8))
             )
             #expect(reports.first?.used == 2)
-            #expect(reports.first { $0.name == "key" }?.value == Limits.keyByteCountMax)
+            #expect(reports.first { $0.name == "key-bytes" }?.value == Limits.keyByteCountMax)
             #expect(Set(reports.map(\.name)).count == reports.count)
         }
     }
