@@ -115,6 +115,11 @@ let package = Package(
 
         tests("TidyTests", imports: []),
         tests("PrustCoreTests", imports: ["PrustCore"]),
+        tests("PrustReplicationTests", imports: ["PrustReplication", "PrustCore"]),
+        tests(
+            "PrustSimulatorTests",
+            imports: ["PrustSimulator", "PrustReplication", "PrustCore"]
+        ),
         tests("PrustStorageTests", imports: ["PrustStorage", "PrustSimulator", "PrustCore"]),
         tests("PrustWireTests", imports: ["PrustWire", "PrustCore", nioProduct("NIOCore")]),
         tests(
