@@ -52,12 +52,13 @@ let package = Package(
         .target(name: "CNumber"),
 
         .target(name: "PrustCore", swiftSettings: pure),
+        .target(name: "PrustReplication", dependencies: ["PrustCore"], swiftSettings: pure),
         adaptor("PrustStorage", imports: ["PrustCore", "CZstd", "CSQLite", "CChecksum"]),
         adaptor("PrustWire", imports: ["PrustCore", nioProduct("NIOCore")]),
         adaptor("PrustTLS", imports: ["PrustCore", "COpenSSL", nioProduct("NIOCore")]),
         adaptor("PrustTelemetry", imports: ["PrustCore"]),
         adaptor("PrustSystemd", imports: ["PrustCore", "CSystemd", log]),
-        adaptor("PrustSimulator", imports: ["PrustCore", "PrustStorage"]),
+        adaptor("PrustSimulator", imports: ["PrustCore", "PrustReplication", "PrustStorage"]),
         adaptor(
             "PrustServer",
             imports: [
