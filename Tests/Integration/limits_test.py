@@ -499,11 +499,15 @@ def long_version(options):
     def work():
         with server.connect(timeout=2) as connection:
             connection.call("SET", "k", "v")
-            connection.send(encode(("SET", "k", "v", "IFVER", BIG)))
-            began = time.monotonic()
-            names("SET IFVER", decode(connection.reply()), "version")
-            if time.monotonic() - began > 0.2:
-                problems.append(f"answered after {(time.monotonic() - began) * 1000:.0f} ms")
+            seconds = []
+            # What the machine does may be slow once; what the daemon does is so always.
+            while len(seconds) < 3 and min(seconds, default=1) > 0.2:
+                connection.send(encode(("SET", "k", "v", "IFVER", BIG)))
+                began = time.monotonic()
+                names("SET IFVER", decode(connection.reply()), "version")
+                seconds.append(time.monotonic() - began)
+            if min(seconds) > 0.2:
+                problems.append(f"answered after {min(seconds) * 1000:.0f} ms")
 
     try:
         peak = peak_bytes(server, work)
