@@ -138,7 +138,9 @@ extension RESPSession {
                 guard let name = Self.connectionName(arguments[index + 1]) else {
                     return executor.fail(Self.badConnectionName)
                 }
-                clientName = name
+                // As in Redis, in the order of the options: what comes before a wrong password or
+                // option holds.
+                if credentials == nil { self.clientName = name } else { clientName = name }
                 index += 2
             } else {
                 return executor.fail("ERR Syntax error in HELLO option '", option, "'")
