@@ -23,7 +23,7 @@ package struct Descriptor: Hashable, Sendable {
     ///   - next: Empty for a stable descriptor.
     package init(epoch: UInt32, members: [Member], next: [Member] = []) {
         precondition(
-            Self.isValid(members) && (next.isEmpty || Self.isValid(next)),
+            Self.isValid(members, next: next),
             "a descriptor of epoch \(epoch) with members \(members) and \(next)"
         )
         self.epoch = epoch
@@ -49,12 +49,26 @@ package struct Descriptor: Hashable, Sendable {
         guard (1...Self.memberCountMax).contains(members.count) else { return false }
         for (place, member) in members.enumerated() {
             let others = members[..<place]
+            // Twice the index, and one, is a writer (rule 5).
+            if member.index > .max / 2 - 1 { return false }
             if others.contains(where: { $0.storage == member.storage || $0.index == member.index })
             {
                 return false
             }
         }
         return true
+    }
+
+    /// Whether two lists from outside can be those of a descriptor; an empty `next` is a stable one.
+    ///
+    /// Over both lists a storage has one index, and an index one storage.
+    package static func isValid(_ members: [Member], next: [Member]) -> Bool {
+        guard Self.isValid(members), next.isEmpty || Self.isValid(next) else { return false }
+        return next.allSatisfy { member in
+            members.allSatisfy { other in
+                (other.storage == member.storage) == (other.index == member.index)
+            }
+        }
     }
 
     package var isJoint: Bool { !self.next.isEmpty }

@@ -13,6 +13,7 @@ package enum Flaw: String, CaseIterable, Sendable {
     case noWriteBackOnMixedAnswers
     case keepsKnownAcrossBallots
     case acceptAckedBeforeDurable
+    case answersBeforePromiseDurable
     case acceptIgnoresPromise
     case readIgnoresPromise
     case retriesAfterLosingBallot

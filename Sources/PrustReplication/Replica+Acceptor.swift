@@ -58,6 +58,7 @@ extension Replica {
     ) -> Answer {
         let isOfEpoch = descriptor.epoch == self.state.descriptor.epoch && self.isMember
         if !isOfEpoch, !self.ignoresEpoch(of: request) { return .wrongEpoch }
+        guard self.isPlausible(request) else { return .wrongEpoch }
         switch request {
         case .prepare(let ballot):
             return self.answerPrepare(ballot, turn: &turn, mark: &mark)
@@ -81,7 +82,7 @@ extension Replica {
             let isTooLow = register.version.term < self.state.floor
             if isTooLow, self.flaw != .storeWithoutPromiseCheck { return .termTooLow }
             self.put(key, register, turn: &turn)
-            mark = turn.store.mark(of: key)
+            mark = self.mark(of: [key], turn.store)
             return .stored
         case .acceptDescriptor(let ballot, let next):
             return self.answerDescriptor(ballot, next, turn: &turn, mark: &mark)
@@ -103,8 +104,32 @@ extension Replica {
         }
     }
 
+    /// What must be durable before records of some keys are told: they, and the promise without
+    /// which they would not have been told.
     private func mark(of keys: [KeyID], _ store: some ReplicaStore) -> UInt64 {
-        keys.reduce(0) { max($0, store.mark(of: $1)) }
+        let start = self.flaw == .answersBeforePromiseDurable ? 0 : store.stateMark
+        return keys.reduce(start) { max($0, store.mark(of: $1)) }
+    }
+
+    /// Whether a ballot can be one of the present epoch.
+    ///
+    /// A round near the end of its numbers is nobody's: to promise it would end all proposals.
+    func isPlausible(_ ballot: Ballot) -> Bool {
+        ballot.epoch == self.state.descriptor.epoch && ballot.round <= .max / 2
+    }
+
+    private func isPlausible(_ request: Request) -> Bool {
+        switch request {
+        case .prepare(let ballot), .accept(let ballot, _, _): self.isPlausible(ballot)
+        case .acceptDescriptor(let ballot, let next):
+            self.isPlausible(ballot) && self.isPlausible(next)
+        case .read, .confirm, .query, .store, .pull, .queryReconciled: true
+        }
+    }
+
+    /// Whether a descriptor can follow the present one.
+    func isPlausible(_ next: Descriptor) -> Bool {
+        next.epoch == self.state.descriptor.epoch &+ 1
     }
 
     /// Refuses what is not of the ballot promised last (rules 14 and 31).

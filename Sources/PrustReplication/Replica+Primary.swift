@@ -34,9 +34,9 @@ extension Replica {
         _ place: Int,
         turn: inout Turn<some ReplicaStore>
     ) {
-        guard case .promised(let accepted, let hlc) = answer, var round = self.rounds[id] else {
-            return
-        }
+        guard case .promised(let accepted, let hlc) = answer, var round = self.rounds[id],
+            accepted.map({ self.isPlausible($0.descriptor) }) ?? true
+        else { return }
         self.clock.observe(hlc)
         round.agreed.insert(place)
         self.rounds[id] = round
@@ -124,9 +124,10 @@ extension Replica {
         case (.eventual, .read):
             let register = turn.store.register(of: operation.key)
             let mark = turn.store.mark(of: operation.key)
+            let isLive = register.content.isLive(at: turn.wall)
             self.finish(
                 operation,
-                .read(register.content, register.version),
+                .read(isLive ? register.content : .tombstone, register.version),
                 after: mark,
                 turn: &turn
             )

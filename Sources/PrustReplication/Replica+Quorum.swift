@@ -77,7 +77,7 @@ extension Replica {
         let register = Register(version: version, content: content, writtenAt: version.hlc)
         var mark: UInt64 = 0
         if self.flaw != .originSendsBeforeOwnStore {
-            turn.store.put(key, register)
+            self.put(key, register, turn: &turn)
             mark = turn.store.mark(of: key)
         }
         self.quorumOperations[pending.operation.id]?.version = version
@@ -152,7 +152,7 @@ extension Replica {
             count: 0
         )
         let register = Register(version: version, content: content, writtenAt: version.hlc)
-        turn.store.put(operation.key, register)
+        self.put(operation.key, register, turn: &turn)
         let mark = turn.store.mark(of: operation.key)
         self.finish(operation, .written(version), after: mark, turn: &turn)
         for member in self.descriptor.everyone where member.storage != self.storage {

@@ -26,7 +26,9 @@ extension Replica {
         turn: inout Turn<some ReplicaStore>
     ) -> Bool {
         let descriptor = self.state.descriptor
-        guard self.mayPropose, !descriptor.isJoint, Descriptor.isValid(next) else { return false }
+        guard self.mayPropose, !descriptor.isJoint,
+            Descriptor.isValid(descriptor.members, next: next)
+        else { return false }
         self.propose(
             Descriptor(epoch: descriptor.epoch + 1, members: descriptor.members, next: next),
             turn: &turn

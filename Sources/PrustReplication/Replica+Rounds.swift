@@ -128,7 +128,7 @@ extension Replica {
             // Who is behind has learned from the request, and is asked again.
             return
         case .outbid(let ballot):
-            guard self.isOfPrimary(round) else { return }
+            guard self.isOfPrimary(round), self.isPlausible(ballot) else { return }
             self.state.promised = max(self.state.promised, ballot)
             turn.store.save(self.state)
             return self.stepDown(.steppedDown, turn: &turn)

@@ -103,6 +103,7 @@ extension Replica {
         turn: inout Turn<some ReplicaStore>
     ) -> Bool {
         guard let batch = self.primary?.lanes[key]?.current else { return false }
+        guard self.hasCounts(after: base.version, turn: &turn) else { return false }
         var content = base.content
         var isChanged = false
         if content.value != nil, !content.isLive(at: turn.wall) {
@@ -118,7 +119,7 @@ extension Replica {
             case .apply(let function):
                 let (write, answer) = function.apply(to: content, at: turn.wall)
                 if let write {
-                    content = write
+                    content = write.isLive(at: turn.wall) ? write : .tombstone
                     isChanged = true
                 }
                 results.append(.applied(answer, base.version))
@@ -157,6 +158,18 @@ extension Replica {
         case .failingCompareWithoutConfirm: batch.operations.contains { $0.kind != .read }
         default: false
         }
+    }
+
+    /// Gives the ballot up if its counts are used up: the next one begins anew.
+    private mutating func hasCounts(
+        after base: Version,
+        turn: inout Turn<some ReplicaStore>
+    ) -> Bool {
+        guard let primary = self.primary else { return false }
+        let count = base.term == primary.ballot ? base.count : 0
+        if max(count, primary.issuedCount) < .max { return true }
+        self.yield(to: primary.ballot, turn: &turn)
+        return false
     }
 
     /// The version of a read-modify-write or write-back: right after its base (rule 16).
@@ -379,6 +392,7 @@ extension Replica {
             self.flaw != .recomputesOwnAttempt
         {
             // It took effect already: never compute on it again.
+            guard self.hasCounts(after: own.version, turn: &turn) else { return }
             let attempt = Batch.Attempt(
                 version: self.nextVersion(after: own.version, turn: &turn),
                 content: own.content,

@@ -38,8 +38,6 @@ package struct Replica<Function: RegisterFunction>: Sendable {
 
         var operations: [Operation<Function>]
         var attempts: [Attempt] = []
-        /// The outcome when an accept of a record that was there already is done.
-        var writeBack: Register?
         var restartCount = 0
     }
 
@@ -98,7 +96,6 @@ package struct Replica<Function: RegisterFunction>: Sendable {
     /// Members whose pages have all come in, in the present epoch, and how far the others are.
     var pulled = MemberSet()
     var pullFrom: [KeyID?] = []
-    var pullRounds: [RoundID?] = []
 
     /// Takes up a partition after a start; the driver has counted the boot and made it durable.
     package init(storage: StorageID, state: ReplicaState, clock: HybridClock, options: Options) {

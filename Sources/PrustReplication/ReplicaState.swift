@@ -41,6 +41,8 @@ package protocol ReplicaStore {
     func register(of key: KeyID) -> Register
     /// The mark of the newest change of a key, 0 if there is none that is not durable.
     func mark(of key: KeyID) -> UInt64
+    /// The mark of the newest change of the state, 0 if that is durable.
+    var stateMark: UInt64 { get }
     /// The mark of the newest change of all.
     var mark: UInt64 { get }
     mutating func put(_ key: KeyID, _ register: Register)

@@ -71,6 +71,13 @@ import Testing
         #expect(Descriptor.isValid(Self.members(1)))
         #expect(!Descriptor.isValid(Self.members(1, 1)))
         #expect(!Descriptor.isValid([Self.member(1), Self.member(2, index: 1)]))
+        let three = Self.members(1, 2, 3)
+        #expect(Descriptor.isValid(three, next: []))
+        #expect(Descriptor.isValid(three, next: Self.members(3, 4)))
+        #expect(!Descriptor.isValid(three, next: [Self.member(4, index: 3)]))
+        #expect(!Descriptor.isValid(three, next: [Self.member(3, index: 4)]))
+        #expect(Descriptor.isValid([Self.member(1, index: .max / 2 - 1)]))
+        #expect(!Descriptor.isValid([Self.member(1, index: .max / 2)]))
         let most = (1...UInt64(Descriptor.memberCountMax)).map { Self.member($0) }
         #expect(Descriptor.isValid(most))
         #expect(!Descriptor.isValid(most + [Self.member(99)]))

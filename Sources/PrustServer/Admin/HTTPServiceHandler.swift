@@ -81,10 +81,13 @@ final class HTTPServiceHandler: ChannelInboundHandler {
         guard announced <= self.configuration.bodyByteCountMax else {
             return self.refuse(.bodyTooLarge, head, context: context)
         }
-        if head.headers[canonicalForm: "expect"].contains(where: {
-            $0.lowercased() == "100-continue"
-        }) {
-            let part = HTTPResponseHead(version: head.version, status: .continue)
+        // RFC 9110, section 10.1.1: an HTTP/1.0 client does not know the answer.
+        if head.version == .http1_1,
+            head.headers[canonicalForm: "expect"].contains(where: {
+                $0.lowercased() == "100-continue"
+            })
+        {
+            let part = HTTPResponseHead(version: .http1_1, status: .continue)
             context.writeAndFlush(self.wrapOutboundOut(.head(part)), promise: nil)
         }
         self.state = .gathering(head, context.channel.allocator.buffer(capacity: 0))

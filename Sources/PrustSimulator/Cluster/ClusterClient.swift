@@ -165,7 +165,14 @@ extension ClusterSimulation {
         let entry = self.history.entries[index]
         let version: Version
         switch entry.result {
-        case .written(let known), .applied(_, let known): version = known
+        case .written(let known), .applied(_, let known):
+            version = known
+            let floor = self.floorsAtCall[index] ?? .zero
+            let mustBeNew =
+                if case .applied(let answer, _) = entry.result { answer.didWrite } else { true }
+            if entry.level != .eventual, known < floor || (mustBeNew && known == floor) {
+                self.violate("C3", "op \(index) wrote \(known), not above an acknowledged write")
+            }
         case .read(_, let known):
             version = known
             if entry.level != .eventual, known < self.floorsAtCall[index] ?? .zero {

@@ -38,7 +38,7 @@ package struct ClusterPlan: Sendable {
         }
         self.memberCount = [1, 2, 3, 3, 3, 3, 5, 5][Int(pick(0...7))]
         self.nodeCount = 7
-        self.keyCount = Int(pick(2...24))
+        self.keyCount = Int(pick(5...24))
         self.clientCount = Int(pick(2...8))
         self.lossRate = Int(maybe(70, 1...100))
         self.duplicationRate = Int(maybe(50, 1...60))

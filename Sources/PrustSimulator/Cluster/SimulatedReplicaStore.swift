@@ -15,6 +15,7 @@ struct SimulatedReplicaStore: ReplicaStore {
     /// Changes that are not durable, oldest first.
     private var log: [(mark: UInt64, change: Change)] = []
     private(set) var mark: UInt64 = 0
+    private var lastStateMark: UInt64 = 0
     private(set) var durableMark: UInt64 = 0
 
     func register(of key: KeyID) -> Register { self.registers[key]?.register ?? .none }
@@ -23,6 +24,8 @@ struct SimulatedReplicaStore: ReplicaStore {
         guard let mark = self.registers[key]?.mark, mark > self.durableMark else { return 0 }
         return mark
     }
+
+    var stateMark: UInt64 { self.lastStateMark > self.durableMark ? self.lastStateMark : 0 }
 
     var isDirty: Bool { !self.log.isEmpty }
 
@@ -35,6 +38,7 @@ struct SimulatedReplicaStore: ReplicaStore {
     mutating func save(_ state: ReplicaState) {
         self.mark += 1
         self.state = state
+        self.lastStateMark = self.mark
         self.log.append((self.mark, .save(state)))
     }
 
