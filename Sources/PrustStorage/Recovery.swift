@@ -260,7 +260,9 @@ struct Recovery {
                 continue
             }
             let byteCount = segments[index].byteCount
-            segments[index].limit = min(byteCount, header.previousByteCount)
+            // No segment ends within its header, whatever the next one says.
+            let end = max(header.previousByteCount, UInt64(SegmentHeader.byteCount))
+            segments[index].limit = min(byteCount, end)
             if byteCount < header.previousByteCount {
                 report.corruptRegions.append(
                     CorruptRegion(
