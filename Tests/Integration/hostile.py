@@ -24,10 +24,6 @@ from resp import Connection, ConnectionClosed, encode
 MIB = 1 << 20
 BIG_VALUE_BYTES = MIB
 
-# When processes with thousands of connections end, the kernel takes both cores of a small machine
-# to close them, whoever serves: Redis 7 answers others after 0.35 s to 0.6 s (--server redis).
-RELEASE_SECONDS = 1.0
-
 Sample = collections.namedtuple("Sample", "when seconds")
 
 
@@ -298,7 +294,7 @@ def run_phases(server, options):
         ("half-open handshakes", phases.half_open_handshakes, None),
         ("idle, connecting", phases.idle_connections, storm),
         ("idle, held", phases.idle_held, None),
-        ("idle, released", phases.idle_released, max(storm, RELEASE_SECONDS)),
+        ("idle, released", phases.idle_released, storm),
         ("slow readers", phases.slow_readers, None),
         ("huge lengths", phases.huge_lengths, None),
         ("garbage and http", phases.garbage, None),
