@@ -28,11 +28,16 @@ struct TailRepair {
                 try self.goOn(file, tail, byteCount: byteCount)
             }
         }
+        let canStay = self.isHeaderValid && tail.keptEnd == nil
+        if self.segment == .max, canStay {
+            // There is no number for another segment, which is no reason not to open.
+            return try StorageError.wrap { () throws(FileError) in try self.rewrite(file, tail) }
+        }
         let group = try StorageError.wrap { () throws(FileError) in try self.group(file, tail) }
         do throws(StorageError) {
             return try self.move(group, from: file, tail)
         } catch .full(let error) {
-            guard self.isHeaderValid, tail.keptEnd == nil else { throw .full(error) }
+            guard canStay else { throw .full(error) }
             return try StorageError.wrap { () throws(FileError) in try self.rewrite(file, tail) }
         }
     }
@@ -163,7 +168,7 @@ struct TailRepair {
         )
     }
 
-    /// Writes the group again where it is, for a full disk.
+    /// Writes the group again where it is, for a full disk and for the last number of a segment.
     ///
     /// They are the same bytes, so that a torn write changes nothing. What stands behind the
     /// group's first damage is given up.

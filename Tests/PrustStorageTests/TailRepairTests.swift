@@ -88,6 +88,47 @@ import Testing
         #expect(fileSystem.bytes(of: path) == [1, 2, 3])
     }
 
+    /// There is no further number for a segment that a group in doubt could be moved to.
+    @Test func theLastNumberIsNoReasonNotToStart() throws {
+        let fileSystem = SimulatedFileSystem()
+        try Fixture.store(fileSystem).close()
+        let path = Fixture.segmentPath(.max)
+        let header = SegmentHeader(
+            segment: .max,
+            storageID: Fixture.storageID,
+            previousByteCount: UInt64(SegmentHeader.byteCount),
+            createdAt: 1
+        )
+        try fileSystem.open(path, .create).write(all: header.encoded(), at: 0)
+        fileSystem.setBytes(header.encoded(), of: path)
+        var options = Fixture.options()
+        options.allowMissingSegments = true
+        var random = SeededRandom(seed: 1)
+        for number in 0..<4 {
+            let store = try Fixture.store(fileSystem, options)
+            #expect((store.storage.report.tornTail != nil) == (number == 3))
+            for earlier in 0..<number {
+                #expect(try store.get(Fixture.key(earlier)) == [UInt8(earlier)])
+            }
+            try store.put(Fixture.key(number), [UInt8(number)])
+            try store.commit()
+            let end = Int(store.log.durablePosition.offset)
+            #expect(store.log.durablePosition.segment == .max)
+            fileSystem.crash(random: &random)
+            guard number == 2 else { continue }
+            let bytes = try #require(fileSystem.bytes(of: path))
+            fileSystem.setBytes(Array(bytes.prefix(end)) + [1, 2, 3], of: path)
+        }
+        // It is full some day, and then writes are refused.
+        let store = try Fixture.store(fileSystem, options)
+        try store.put(Fixture.key(0), Fixture.noise(5000, seed: 1))
+        try store.commit()
+        #expect(throws: StorageError.failed("the segment numbers have run out")) {
+            try store.put(Fixture.key(1), Fixture.noise(5000, seed: 2))
+        }
+        #expect(try store.get(Fixture.key(3)) == [3])
+    }
+
     // MARK: - An index that knows more
 
     /// Six segments of two records each, all of them in the index.

@@ -21,3 +21,7 @@ void prust_name_thread(const char *name);
 
 /// Bounds by how much the calling thread's sleeps may be late.
 void prust_set_timer_slack(unsigned long nanoseconds);
+
+/// Sets up malloc for a process in which thousands of connections come and go at once; to be
+/// called before there is a second thread.
+void prust_tune_allocator(void);

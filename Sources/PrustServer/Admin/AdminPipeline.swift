@@ -106,7 +106,8 @@ package func configureProbePipeline(_ channel: any Channel, source: any ProbeSou
     }
 }
 
-private func addHTTPService(
+/// Gathers requests on a connection and writes their answers, whoever makes them.
+func addHTTPService(
     _ channel: any Channel,
     bodyByteCountMax: Int,
     respond: @escaping @Sendable (AdminRequest) async -> AdminResponse

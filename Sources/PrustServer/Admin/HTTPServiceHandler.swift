@@ -5,8 +5,9 @@ import PrustCore
 /// Serves one HTTP/1.1 connection: gathers a bounded request, asks for its answer, writes it.
 ///
 /// NIO's pipelining handler stands before it, so that one request at a time arrives. A request
-/// must be complete within `requestTimeout` of its first byte, and the next one must begin within
-/// `idleTimeout`; both close the connection.
+/// must be complete within `requestTimeout` of its first byte, its answer must be made within
+/// `answerTimeout`, and the next one must begin within `idleTimeout`; all three close the
+/// connection.
 final class HTTPServiceHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
@@ -14,6 +15,11 @@ final class HTTPServiceHandler: ChannelInboundHandler {
     struct Configuration: Sendable {
         var bodyByteCountMax: Int
         var requestTimeout = TimeAmount.seconds(30)
+        /// How long an answer may be in the making.
+        ///
+        /// There are few connections, and one whose answer
+        /// never comes would be in the way of all others for good. Clients give up sooner.
+        var answerTimeout = TimeAmount.minutes(5)
         var idleTimeout = TimeAmount.seconds(75)
         /// How long a refused request is read on, so that its sender sees the answer before the
         /// system resets the connection for the bytes that nobody read.
@@ -99,7 +105,7 @@ final class HTTPServiceHandler: ChannelInboundHandler {
         context: ChannelHandlerContext
     ) {
         self.state = .answering
-        self.timer?.cancel()
+        self.setTimer(self.configuration.answerTimeout, context: context)
         let path = head.uri.prefix { $0 != "?" && $0 != "#" }
         let request = AdminRequest(
             method: head.method.rawValue,

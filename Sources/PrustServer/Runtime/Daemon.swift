@@ -1,3 +1,4 @@
+import CNumber
 import Glibc
 import Logging
 import PrustCore
@@ -35,6 +36,7 @@ package enum Daemon {
     /// Runs a node until it is told to stop; returns the exit status.
     package static func run(_ arguments: Arguments) async -> Int32 {
         signal(SIGPIPE, SIG_IGN)
+        prust_tune_allocator()
         let flags = SettingFlags(
             dataDirectory: arguments.dataDirectory,
             port: arguments.port,
